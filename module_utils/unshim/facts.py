@@ -1,0 +1,167 @@
+"""What was observed on one node, as typed data.
+
+``observe.parse`` makes a :class:`Facts` from the text that ``probe.sh`` prints; ``plan.make`` reads it. Nothing here
+interprets: a field says what the node said. ``None`` means "the probe could not see it", an empty list or string means
+"it looked and there was nothing".
+
+Sizes are bytes, times are Unix seconds, modes are octal strings such as ``"0644"``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class OperatingSystem:
+    """From /etc/os-release, uname and what is on PATH."""
+
+    id: str = ""  # "debian", "ubuntu", "rocky", ...
+    version_id: str = ""  # "12"
+    codename: str = ""  # "bookworm"
+    id_like: tuple[str, ...] = ()
+    pretty_name: str = ""
+    architecture: str = ""  # uname -m
+    kernel: str = ""  # uname -r
+    init: str = ""  # "systemd", or the name of process 1
+    package_manager: str = ""  # "apt", "dnf", "yum", "zypper", "apk", "pacman", ""
+    python: str = ""  # version of the node's python3, "" if none
+
+
+@dataclass(frozen=True)
+class File:
+    """One file the probe looked at, whether or not it is there."""
+
+    path: str
+    kind: str = "missing"  # "file", "directory", "symlink", "socket", "other", "missing", "unreadable"
+    content: str | None = None  # None unless kind is "file" (or a symlink to one) and the bytes are UTF-8
+    sha256: str = ""  # of the bytes
+    mode: str = ""  # "0644"
+    owner: str = ""
+    group: str = ""
+    target: str = ""  # where a symlink finally leads
+    is_utf8: bool = True
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One systemd unit, from ``systemctl show``."""
+
+    name: str
+    load_state: str = "not-found"  # "loaded", "masked", "not-found"
+    active_state: str = "inactive"  # "active", "inactive", "failed", "activating"
+    unit_file_state: str = ""  # "enabled", "disabled", "masked", "static", ""
+    fragment_path: str = ""
+    drop_in_paths: tuple[str, ...] = ()
+    main_pid: int = 0
+    need_daemon_reload: bool = False
+
+
+@dataclass(frozen=True)
+class Package:
+    name: str
+    version: str = ""  # "" if not installed
+    candidate: str = ""  # what the package manager would install now, "" if unknown
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class Container:
+    """One Docker container. Kubernetes' own carry the label ``io.kubernetes.pod.name``."""
+
+    id: str
+    name: str = ""
+    image: str = ""
+    running: bool = False
+    started_at: str = ""  # RFC 3339, as Docker prints it
+    pid: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image in Docker's store."""
+
+    id: str  # "sha256:..."
+    tags: tuple[str, ...] = ()  # "name:tag"
+    digests: tuple[str, ...] = ()  # "name@sha256:..."
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Docker:
+    """Docker Engine as the node has it. ``answers`` is False where docker.service is down: the probe never wakes it."""
+
+    installed: bool = False
+    answers: bool = False
+    version: str = ""
+    root: str = ""  # DockerRootDir
+    storage_driver: str = ""
+    cgroup_driver: str = ""  # "cgroupfs" or "systemd", from docker info
+    default_runtime: str = ""
+    runtimes: tuple[str, ...] = ()
+    live_restore: bool = False
+    containers: tuple[Container, ...] = ()
+    images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True)
+class Containerd:
+    installed: bool = False
+    answers: bool = False
+    version: str = ""  # "1.6.20~ds1", as `containerd --version` prints it, leading "v" removed
+    socket: str = ""  # "/run/containerd/containerd.sock"
+    binary: str = ""  # "/usr/bin/containerd"
+    cri_plugin: str = ""  # status of the CRI plugin in `ctr plugins ls`: "ok", "error", "skip", "" if absent
+    default_sandbox_image: str = ""  # from `containerd config default`
+    k8s_images: tuple[str, ...] = ()  # names in namespace k8s.io
+    k8s_tasks: int = 0  # running tasks in namespace k8s.io
+    moby_tasks: int = 0  # running tasks in namespace moby
+
+
+@dataclass(frozen=True)
+class Kubelet:
+    installed: bool = False
+    version: str = ""  # "1.20.2"
+    binary: str = ""
+    pid: int = 0
+    command_line: tuple[str, ...] = ()  # /proc/PID/cmdline of the running kubelet; () if it does not run
+    environment: dict[str, str] = field(default_factory=dict)  # variables named KUBELET_* of the running process
+    hostname: str = ""  # what the kubelet would register as without --hostname-override
+    kubeconfig_server: str = ""  # API server address in the kubelet's kubeconfig
+
+
+@dataclass(frozen=True)
+class Mount:
+    path: str
+    device: str = ""
+    filesystem: str = ""
+    size: int = 0
+    available: int = 0
+
+
+@dataclass(frozen=True)
+class Kernel:
+    cgroup: str = ""  # "v1", "v2", "hybrid"
+    modules_loaded: tuple[str, ...] = ()  # loaded or built in, of those that matter: overlay, br_netfilter
+    sysctls: dict[str, str] = field(default_factory=dict)  # of those that matter; absent if the kernel has none such
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything ``probe.sh`` saw on one node in one round trip."""
+
+    hostname: str = ""
+    uid: int = -1  # the user the probe ran as; 0 is root
+    time: float = 0.0  # the node's clock
+    os: OperatingSystem = field(default_factory=OperatingSystem)
+    kernel: Kernel = field(default_factory=Kernel)
+    units: dict[str, Unit] = field(default_factory=dict)  # by name: kubelet, docker.{service,socket}, containerd, cri-docker*
+    packages: dict[str, Package] = field(default_factory=dict)  # by name: of the packages unshim may touch
+    files: dict[str, File] = field(default_factory=dict)  # by path: every file a plan may need to read or change
+    docker: Docker = field(default_factory=Docker)
+    containerd: Containerd = field(default_factory=Containerd)
+    kubelet: Kubelet = field(default_factory=Kubelet)
+    mounts: dict[str, Mount] = field(default_factory=dict)  # by the directory asked about: /var/lib/docker, ...
+    cni_plugins: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by directory: the plugins found there
+    not_seen: tuple[str, ...] = ()  # what the probe could not look at, and why

@@ -1,0 +1,130 @@
+"""What a plan is: everything that will change on a node, in the words it is announced and applied with.
+
+A plan is made by ``plan.make`` on the controller and carried out by the modules in ``library/``. Each change holds what
+the planner saw (``before``) and what it wants (``after``), so a module can refuse a node that changed meanwhile, and undo
+needs no second source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+STAGES = ("prepare", "switch")  # prepare: pods keep running; switch: after the drain
+SEVERITIES = ("block", "warn", "info")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings a planner needs; names and defaults are those of ``roles/unshim/meta/argument_specs.yml``."""
+
+    goal: str = "migrate"  # "migrate": move a kubelet; "provision": a node without Kubernetes
+    node_name: str = ""  # "" : as the kubelet registers
+    cri_endpoint: str = "unix:///run/containerd/containerd.sock"
+    containerd_package: str = ""  # "" : the distribution's
+    containerd_version: str = ""  # "" : the installed one, else the candidate
+    cgroup_driver: str = ""  # provision only; "" : systemd where systemd is init. A kubelet's own always wins.
+    sandbox_image: str = ""  # provision only; "" : containerd's default. A kubelet's own always wins.
+    stop_foreign_containers: tuple[str, ...] = ()  # names of non-Kubernetes containers that may be stopped
+    all_images: bool = False  # move every image, not only those of this node's pods
+
+
+@dataclass(frozen=True)
+class FileChange:
+    path: str
+    stage: str
+    reason: str
+    before: str | None  # None: the file is not there
+    after: str | None  # None: the file is removed
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    role: str = "other"  # "containerd_config", "registry", "kubelet", "sysctl", "modules", "crictl", "cni", "other"
+    secret: bool = False  # content never reaches output
+
+
+@dataclass(frozen=True)
+class UnitChange:
+    unit: str
+    stage: str
+    action: str  # "restart", "stop", "mask", "enable", "start"
+    before: str  # e.g. "active, enabled"
+    after: str  # e.g. "inactive, masked"
+    reason: str
+
+
+@dataclass(frozen=True)
+class PackageChange:
+    name: str
+    stage: str
+    before: str  # "" : not installed
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImageMove:
+    """One image that goes from Docker's store to containerd's namespace k8s.io."""
+
+    id: str
+    names: tuple[str, ...]  # tags and digests, all of which must exist afterwards
+    size: int
+    pinned: bool = False  # the sandbox image
+
+
+@dataclass(frozen=True)
+class AnnotationChange:
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something the operator must know. ``block`` stops the node before anything is touched."""
+
+    id: str  # stable, e.g. "foreign-container"
+    severity: str
+    message: str  # what is wrong and where: file and line if there is one
+    remedy: str = ""  # what to do
+
+
+@dataclass(frozen=True)
+class NotCarried:
+    """A setting of Docker's or the kubelet's that has no successor on the migrated node."""
+
+    source: str  # "/etc/docker/daemon.json: live-restore"
+    value: str  # redacted if secret
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    node: str  # the inventory host
+    node_name: str  # the Kubernetes node
+    goal: str
+    source: str  # "dockershim", "cri-dockerd", "containerd" (already there), "none" (no kubelet)
+    state: str  # of the node's journal: "docker", "prepared", "drained", "switched", "verified", "committed"
+    done: bool  # nothing to do: the node already runs as the goal says
+    kubelet_version: str = ""
+    containerd_version: str = ""  # after the plan
+    cri_endpoint: str = ""
+    cri_api: tuple[str, ...] = ()  # what the kubelet speaks: ("v1alpha2",), ("v1", "v1alpha2"), ("v1",)
+    cgroup_driver: str = ""
+    sandbox_image: str = ""
+    is_control_plane: bool = False
+    packages: tuple[PackageChange, ...] = ()
+    files: tuple[FileChange, ...] = ()
+    units: tuple[UnitChange, ...] = ()
+    images: tuple[ImageMove, ...] = ()
+    annotations: tuple[AnnotationChange, ...] = ()
+    stop_containers: tuple[str, ...] = ()  # names of foreign containers that will be stopped, by the user's leave
+    modules: tuple[str, ...] = ()  # kernel modules to load and persist
+    sysctls: dict[str, str] = field(default_factory=dict)
+    kubelet_command_line_before: tuple[str, ...] = ()
+    kubelet_command_line_after: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    not_carried: tuple[NotCarried, ...] = ()
+
+    @property
+    def blockers(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == "block")
