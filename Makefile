@@ -1,0 +1,43 @@
+# unshim: the project's entry points. Everything heavy is cached outside the tree (see molecule/_lab/README.md).
+SHELL := /usr/bin/env bash
+.DEFAULT_GOAL := help
+LAB := molecule/_lab
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+.PHONY: help setup lab-up lab-down lab-clean demo test test-full lint unit bench
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what is missing on this machine, start Docker if none answers, make .venv
+	@bash $(LAB)/host/packages.sh
+	@bash $(LAB)/host/docker.sh start
+	@bash $(LAB)/host/python.sh >/dev/null
+
+lab-up: setup ## Create the dockershim cluster of inventory/lab (the first time: about 15 minutes)
+	@bash $(LAB)/up.sh
+
+lab-down: ## Remove the lab's containers, volumes and network; stop Docker if the lab started it
+	@bash $(LAB)/down.sh
+
+lab-clean: lab-down ## Also remove the lab's images, build caches and .venv
+	@bash $(LAB)/down.sh --clean
+
+demo: setup ## Watch a cluster move from Docker to containerd and back, with its workloads measured
+	@bash $(LAB)/demo.sh
+
+test: setup ## Lint, unit tests and the main scenarios on the lab (what CI runs)
+	@bash tests/run.sh
+
+test-full: setup ## All scenarios, all suites
+	@bash tests/run.sh --full
+
+lint: ## ansible-lint, yamllint, ruff, mypy, vermin, shellcheck
+	@bash tests/lint.sh
+
+unit: ## Unit tests only: no lab, no Docker
+	@python -m pytest tests/unit
+
+bench: setup ## Measure: outage per node, controller time for many nodes
+	@bash benchmarks/run.sh
