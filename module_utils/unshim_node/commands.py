@@ -1,0 +1,125 @@
+"""Run a program and get its result, or one sentence that says why there is none."""
+
+import errno
+import os
+import shlex
+import signal
+import subprocess
+from typing import Dict, List, NamedTuple, Optional
+
+from .errors import NodeError
+
+# A connection through sudo or a minimal shell often lacks the sbin directories, where systemctl's friends live.
+SEARCH_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+LAST_LINES = 8
+
+Result = NamedTuple("Result", [("argv", List[str]), ("rc", int), ("out", str), ("err", str)])
+
+
+class CommandFailed(NodeError):
+    """A program could not be started, ran too long, or returned other than 0. ``result`` is None if it never ended."""
+
+    def __init__(self, message, details=None, result=None):
+        super(CommandFailed, self).__init__(message, details)
+        self.result = result
+
+
+def environment(extra=None):
+    # type: (Optional[Dict[str, str]]) -> Dict[str, str]
+    """Return the environment programs run in: ours, with messages in English and every system directory on PATH."""
+    env = dict(os.environ)
+    env.update({"LC_ALL": "C", "LANGUAGE": "C"})
+    path = [part for part in env.get("PATH", "").split(os.pathsep) if part]
+    env["PATH"] = os.pathsep.join(path + [part for part in SEARCH_PATH if part not in path])
+    env.update(extra or {})
+    return env
+
+
+def quote(argv):
+    # type: (List[str]) -> str
+    """Return ``argv`` as a line that can be pasted into a shell."""
+    return " ".join(shlex.quote(part) for part in argv)
+
+
+def last_lines(text, count=LAST_LINES):
+    # type: (str, int) -> str
+    """Return the last ``count`` lines of ``text`` that are not empty."""
+    return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-count:])
+
+
+def find(name):
+    # type: (str) -> Optional[str]
+    """Return the full path of program ``name``, or None."""
+    for directory in environment()["PATH"].split(os.pathsep):
+        path = os.path.join(directory, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def run(argv, stdin=None, timeout=None, check=True, env=None):
+    # type: (List[str], Optional[str], Optional[float], bool, Optional[Dict[str, str]]) -> Result
+    """Run ``argv`` (no shell) and return its Result.
+
+    Args:
+        argv: the program and its arguments.
+        stdin: text for its standard input; None gives it an empty one.
+        timeout: seconds after which it and its children are killed; None waits for ever.
+        check: raise if it returns other than 0.
+        env: variables set in addition to :func:`environment`.
+
+    Raises:
+        CommandFailed: the program is missing, took too long, or (with ``check``) returned other than 0.
+    """
+    argv = [str(part) for part in argv]
+    env = environment(env)
+    program = argv[0] if os.sep in argv[0] else find(argv[0])
+    if program is None:
+        raise CommandFailed(
+            "The program %s is not on this node (looked in %s); install it or add its directory to PATH."
+            % (argv[0], env["PATH"])
+        )
+    try:
+        # Its own session, so that a timeout also ends what the program has started.
+        process = subprocess.Popen(
+            [program] + argv[1:],
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        what = "is not on this node" if error.errno == errno.ENOENT else "cannot be started"
+        raise CommandFailed("The program %s %s: %s." % (program, what, error.strerror)) from error
+    try:
+        out, err = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        _kill_group(process)
+        raise CommandFailed(
+            "`%s` did not end within %g s and was killed; run it by hand to see what it waits for."
+            % (quote(argv), timeout)
+        ) from None
+    except BaseException:
+        _kill_group(process)
+        raise
+    result = Result(argv, process.returncode, out, err)
+    if check and result.rc != 0:
+        said = last_lines(result.err) or last_lines(result.out) or "(it printed nothing)"
+        how = "was ended by signal %d" % -result.rc if result.rc < 0 else "returned %d" % result.rc
+        raise CommandFailed("`%s` %s: %s" % (quote(argv), how, said), {"rc": result.rc, "stderr": result.err}, result)
+    return result
+
+
+def _kill_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except OSError:
+        process.kill()
+    # A grandchild that left the group may hold the pipes open: do not wait for their end.
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+    process.wait()

@@ -1,0 +1,326 @@
+"""Read and replace files on a node so that at every moment either the old or the whole new content is there."""
+
+import contextlib
+import errno
+import fcntl
+import grp
+import os
+import pwd
+import stat
+import struct
+import tempfile
+
+from . import commands
+from .errors import NodeError
+
+# <linux/fs.h>: what `lsattr` shows. The request number is _IOR('f', 1, long).
+FS_IOC_GETFLAGS = 0x80006601 | (struct.calcsize("l") << 16)
+FS_IMMUTABLE_FL = 0x10
+FS_APPEND_FL = 0x20
+SPARE_SPACE = 1 << 20  # bytes that must stay free beyond what is written
+
+
+def read_bytes(path):
+    """Return the content of ``path``, or None if there is no such file (or it is a symlink to nowhere)."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise
+
+
+def final_path(path):
+    """Return where content for ``path`` really goes: through any symlinks, so that a link stays a link."""
+    return os.path.realpath(path) if os.path.islink(path) else path
+
+
+def missing_directories(path):
+    """Return the directories that have to be made before ``path`` can exist, outermost first."""
+    missing = []
+    directory = os.path.dirname(os.path.abspath(final_path(path)))
+    while not os.path.isdir(directory):
+        missing.insert(0, directory)
+        directory = os.path.dirname(directory)
+    return missing
+
+
+def read_attributes(path):
+    """Return the extended attributes of ``path`` (the SELinux label, ACLs, capabilities) as far as they can be read."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(path):
+            with contextlib.suppress(OSError):
+                found[name] = os.getxattr(path, name)
+    return found
+
+
+def write_atomically(path, data, mode, uid, gid, attributes=None):
+    """Replace the content of ``path`` (made if absent, with its parent directories, which get 0755).
+
+    A symlink stays and its target is replaced. The temporary file is in the same directory; file and directory are
+    synced, so after a power cut there is the old content or the new, never a part.
+
+    Args:
+        data: the bytes.
+        mode: permission bits as an int.
+        uid, gid: owner and group as numbers.
+        attributes: extended attributes for the new file; None keeps those of the old one. Best effort.
+
+    Returns:
+        the directories that had to be made, outermost first.
+    """
+    target = final_path(path)
+    made = missing_directories(target)
+    for directory in made:
+        os.mkdir(directory, 0o755)
+        os.chmod(directory, 0o755)  # the umask of an Ansible connection may be 077
+        sync_directory(os.path.dirname(directory))
+    is_new = not os.path.lexists(target)
+    if attributes is None:
+        attributes = read_attributes(target)
+    directory = os.path.dirname(os.path.abspath(target))
+    # mkstemp makes it 0600: a secret is at no moment readable by others.
+    descriptor, temporary = tempfile.mkstemp(prefix=".unshim-", dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), mode)
+            for name, value in attributes.items():
+                with contextlib.suppress(OSError):
+                    os.setxattr(stream.fileno(), name, value)
+            os.fsync(stream.fileno())
+        os.rename(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    sync_directory(directory)
+    if is_new and not attributes:
+        _restore_selinux_label(made[:1] + [target])
+    return made
+
+
+def remove(path):
+    """Remove the file (a symlink's target, not the link) and return whether it was there."""
+    target = final_path(path)
+    try:
+        os.unlink(target)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return False
+        raise
+    sync_directory(os.path.dirname(os.path.abspath(target)))
+    return True
+
+
+def sync_directory(path):
+    """Make renames and removals in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EROFS):  # filesystems that cannot sync a directory say so
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _restore_selinux_label(paths):
+    if os.path.exists("/sys/fs/selinux/enforce") and commands.find("restorecon"):
+        commands.run(["restorecon", "-R"] + paths, timeout=30, check=False)
+
+
+# FileChange: the plan's unit of work
+
+
+def is_applied(change):
+    """Return whether the file is as the change wants it.
+
+    Raises:
+        NodeError: the file is neither what the planner saw nor what it wants.
+    """
+    now = read_bytes(change["path"])
+    if now == _encoded(change["after"]):
+        return True
+    if now == _encoded(change["before"]):
+        return False
+    was = "absent" if change["before"] is None else "different"
+    raise NodeError(
+        "%s changed since the plan was made (it was %s then); nothing was written. Look at the change and run again: "
+        "the next run plans with the file as it is now." % (change["path"], was),
+        {"path": change["path"]},
+    )
+
+
+def pending(changes):
+    """Return those of ``changes`` whose file has to be written; raises as :func:`is_applied`."""
+    return [change for change in changes if not is_applied(change)]
+
+
+def apply_change(change, journal, check_mode):
+    """Carry out one FileChange of the plan.
+
+    Args:
+        change: FileChange as a dict.
+        journal: the node's Journal; the original is in it before the file is touched.
+        check_mode: say what would be done and do nothing.
+
+    Returns:
+        {"changed": bool, "diff": the dict Ansible's --diff prints}
+
+    Raises:
+        NodeError: the file changed since the plan, or owner or group is unknown here.
+    """
+    path = change["path"]
+    applied = is_applied(change)
+    mode, uid, gid = ownership(change)
+    if applied:
+        return {"changed": False, "diff": {}}
+    if not check_mode:
+        journal.remember_file(path)
+        if change["after"] is None:
+            remove(path)
+        else:
+            write_atomically(path, _encoded(change["after"]), mode, uid, gid)
+        journal.remember_written(path, _encoded(change["after"]))
+    return {"changed": True, "diff": diff(path, change["before"], change["after"], change.get("secret", False))}
+
+
+def diff(path, before, after, secret=False):
+    """Return Ansible's diff dict for texts ``before`` and ``after`` (None: no file). Secret content is not in it."""
+    return {
+        "before": _shown(before, secret),
+        "after": _shown(after, secret),
+        "before_header": path if before is not None else path + " (absent)",
+        "after_header": path if after is not None else path + " (absent)",
+    }
+
+
+def ownership(change):
+    """Return (mode, uid, gid) as numbers for a FileChange."""
+    try:
+        mode = int(str(change.get("mode") or "0644"), 8)
+    except ValueError:
+        raise NodeError("The mode %r planned for %s is not octal." % (change["mode"], change["path"])) from None
+    owner, group = str(change.get("owner") or "root"), str(change.get("group") or "root")
+    return mode, _number(owner, "user", change["path"]), _number(group, "group", change["path"])
+
+
+def check_writable(changes, also=()):
+    """Make sure every file in ``changes`` can be written, before the first one is.
+
+    Args:
+        changes: FileChange dicts.
+        also: further paths that will be written, such as the journal's.
+
+    Raises:
+        NodeError: naming every file that cannot, and why: read-only filesystem, immutable attribute, a mount on the
+            file itself, a directory in its place, no permission, no space.
+    """
+    problems = []
+    needed = {}
+    for change in changes:
+        ownership(change)
+        size = len(_encoded(change["after"]) or b"")
+        target = final_path(change["path"])
+        problem = obstacle(target)
+        if problem:
+            problems.append("%s: %s" % (change["path"], problem))
+        else:
+            # Twice: the new content and the original that is kept.
+            device = os.stat(_existing_directory(target)).st_dev
+            needed.setdefault(device, [target, 0])[1] += 2 * size
+    for path in also:
+        problem = obstacle(path)
+        if problem:
+            problems.append("%s: %s" % (path, problem))
+    for target, size in needed.values():
+        space = os.statvfs(_existing_directory(target))
+        if space.f_bavail * space.f_frsize < size + SPARE_SPACE:
+            problems.append("%s: its filesystem is full" % target)
+    if problems:
+        raise NodeError(
+            "Nothing was changed, because not everything could be: %s. Make it writable and run again."
+            % "; ".join(problems),
+            {"not_writable": problems},
+        )
+
+
+def obstacle(path):
+    """Return why ``path`` cannot be replaced by a new file, or None."""
+    path = os.path.abspath(path)
+    directory = _existing_directory(path)
+    if not os.path.isdir(directory):
+        return "%s is not a directory" % directory
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        return "the filesystem of %s is read-only" % directory
+    if _attribute_flags(directory) & FS_IMMUTABLE_FL:
+        return "the directory %s has the immutable attribute (chattr -i %s)" % (directory, directory)
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return "no permission to write in %s (is `become: true` missing?)" % directory
+    if os.path.lexists(path):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return "it is not a regular file"
+        if path in _mount_points():
+            return "something is mounted on the file itself, so it cannot be replaced"
+        if _attribute_flags(path) & (FS_IMMUTABLE_FL | FS_APPEND_FL):
+            return "it has the immutable or append-only attribute (chattr -ia %s)" % path
+    return None
+
+
+def _encoded(text):
+    return None if text is None else text.encode("utf-8")
+
+
+def _shown(text, secret):
+    if text is None:
+        return ""
+    return "(secret content, not shown)\n" if secret else text
+
+
+def _number(name, kind, path):
+    if name.isdigit():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise NodeError(
+            "The %s %s that %s should belong to does not exist on this node; create it or plan another."
+            % (kind, name, path)
+        ) from None
+
+
+def _existing_directory(path):
+    directory = os.path.dirname(os.path.abspath(path))
+    while not os.path.lexists(directory):
+        directory = os.path.dirname(directory)
+    return directory
+
+
+def _attribute_flags(path):
+    """Return the flags `lsattr` shows; 0 where the filesystem has none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return 0
+    try:
+        buffer = fcntl.ioctl(descriptor, FS_IOC_GETFLAGS, struct.pack("l", 0))
+        return struct.unpack("i", buffer[:4])[0]  # the kernel fills in an int
+    except OSError:
+        return 0
+    finally:
+        os.close(descriptor)
+
+
+def _mount_points():
+    points = set()
+    with contextlib.suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            fields = line.split(" ")
+            if len(fields) > 4:
+                points.add(fields[4].replace("\\040", " "))
+    return points

@@ -1,0 +1,639 @@
+"""The journal of one node's migration: what was done, what was there before, and how to go back.
+
+``/var/lib/unshim/journal.json`` is replaced atomically and synced before and after each step, so that after any crash
+another controller, or a person with a shell, can go on or go back. The original of every changed file is under
+``/var/lib/unshim/backup/<generation>/`` at its own path, before the file is touched; the first copy wins.
+
+A rollback archives the journal as ``journal-<generation>.json`` and starts the next generation, so a second attempt
+backs up afresh and the first one's originals stay until commit.
+
+Shape of journal.json (format 1)::
+
+    {"format": 1, "generation": 1, "state": "prepared", "source": "dockershim",
+     "steps":       [{"name", "stage", "status": "started|done|failed", "started", "finished", "controller", "message", "undo"}],
+     "files":       {path: {"existed", "kind", "target", "mode", "uid", "gid", "size", "sha256", "backup", "attributes",
+                            "missing_directories", "written_sha256"}},
+     "units":       {name: {"active_state", "unit_file_state"}},
+     "packages":    {name: {"before", "after"}},       # "" : not installed
+     "annotations": {name: value or null},             # before the migration
+     "notes":       {key: value},
+     "timeline":    [{"event", "time"}],                # Unix seconds, of the node's clock
+     "by_hand":     ["commands that go back, in order"]}
+"""
+
+import base64
+import contextlib
+import copy
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import stat
+import time
+
+from . import files
+from .errors import NodeError
+
+ROOT = "/var/lib/unshim"
+FORMAT = 1
+STATES = ("docker", "prepared", "drained", "switched", "verified", "committed")
+LOCK_WAIT = 5.0  # s; a module of the same run that is just ending
+RECORD_SUFFIX = ".unshim.json"  # beside each backup: its record, should the journal lose it
+
+
+class Journal(object):
+    """One node's journal. Reading needs no lock; the first change takes it and reads the journal again under it.
+
+    Attributes:
+        warnings: sentences to pass on to the operator.
+    """
+
+    def __init__(self, root=ROOT, data=None, check_mode=False, controller=""):
+        self.root = root
+        self.path = os.path.join(root, "journal.json")
+        self.check_mode = check_mode
+        self.controller = controller or _controller()
+        self.warnings = []
+        self._data = data or _empty(1)
+        self._lock = None
+        self._damaged = False
+
+    @classmethod
+    def load(cls, root=ROOT, check_mode=False, controller=""):
+        """Read the journal under ``root``; a node without one has an empty journal in state "docker".
+
+        Args:
+            check_mode: keep every change in memory.
+            controller: who writes, for the record; by default what sshd and sudo say.
+
+        Raises:
+            NodeError: the journal is damaged and so is its previous generation, or it is of a newer unshim.
+        """
+        journal = cls(root, None, check_mode, controller)
+        journal._read()
+        return journal
+
+    # What it says
+
+    @property
+    def exists(self):
+        """Whether this node has a journal on disk."""
+        return os.path.exists(self.path)
+
+    @property
+    def state(self):
+        return self._data["state"]
+
+    @property
+    def source(self):
+        """The runtime the node came from, "" if not noted yet."""
+        return self._data["source"]
+
+    @property
+    def generation(self):
+        return self._data["generation"]
+
+    @property
+    def steps(self):
+        return copy.deepcopy(self._data["steps"])
+
+    @property
+    def files(self):
+        return copy.deepcopy(self._data["files"])
+
+    @property
+    def units(self):
+        return copy.deepcopy(self._data["units"])
+
+    @property
+    def packages(self):
+        return copy.deepcopy(self._data["packages"])
+
+    @property
+    def annotations(self):
+        return dict(self._data["annotations"])
+
+    @property
+    def timeline(self):
+        return copy.deepcopy(self._data["timeline"])
+
+    def get(self, key, default=None):
+        """Return the note ``key``."""
+        return self._data["notes"].get(key, default)
+
+    def content(self):
+        """Return everything as plain data. File contents are not in the journal, so neither are secrets."""
+        content = copy.deepcopy(self._data)
+        content["by_hand"] = self.by_hand()
+        return content
+
+    # What is written to it. Each method returns whether it changed anything, and has saved when it returns.
+
+    def set_state(self, state):
+        """Move forward to ``state``; a state already passed stays, so that stages can be run again.
+
+        Raises:
+            NodeError: the state is unknown, or "docker": only :meth:`roll_back` leads there.
+        """
+        if state not in STATES:
+            raise NodeError("There is no node state %r; the states are %s." % (state, ", ".join(STATES)))
+        if state == "docker" and self.state != "docker":
+            raise NodeError("The node is %s; only a rollback makes it a docker node again." % self.state)
+        self.lock()
+        if STATES.index(state) <= STATES.index(self.state):
+            return False
+        self._data["state"] = state
+        self._data["timeline"].append({"event": state, "time": _now()})
+        self._save()
+        return True
+
+    def roll_back(self):
+        """Close this generation after everything in it has been undone: archive it and start the next in "docker".
+
+        Raises:
+            NodeError: the node is committed, there is nothing to go back to.
+        """
+        if self.state == "committed":
+            raise NodeError(
+                "The migration of this node is committed: Docker and the originals are gone, so it cannot be rolled back."
+            )
+        self.lock()
+        if not self._is_begun():
+            return False
+        self._data["timeline"].append({"event": "rolled back", "time": _now()})
+        if not self.check_mode:
+            archive = os.path.join(self.root, "journal-%d.json" % self.generation)
+            self._write(archive, dict(self._data, by_hand=[]))
+        self._data = _empty(self.generation + 1)
+        self._save()
+        return True
+
+    def set_source(self, source):
+        return self._set("source", None, source)
+
+    def note(self, key, value):
+        """Keep a small fact; None removes it."""
+        self.lock()
+        if self._data["notes"].get(key) == value:
+            return False
+        if value is None:
+            del self._data["notes"][key]
+        else:
+            self._data["notes"][key] = value
+        self._save()
+        return True
+
+    def mark(self, event):
+        """Put ``event`` on the timeline, with the node's time."""
+        self.lock()
+        self._data["timeline"].append({"event": event, "time": _now()})
+        self._save()
+        return True
+
+    @contextlib.contextmanager
+    def step(self, name, stage, undo=""):
+        """Record that a step starts, and whether it was done or failed.
+
+        Args:
+            undo: how to go back by hand, in words or a command.
+        """
+        self.lock()
+        entry = {
+            "name": name,
+            "stage": stage,
+            "status": "started",
+            "started": _now(),
+            "finished": None,
+            "controller": self.controller,
+            "message": "",
+            "undo": undo,
+        }
+        self._data["steps"].append(entry)
+        self._save()
+        try:
+            yield entry
+        except BaseException as error:
+            entry.update(status="failed", finished=_now(), message=str(error) or type(error).__name__)
+            # A full disk may be the very reason: the step's own error is the one to report.
+            with contextlib.suppress(OSError):
+                self._save()
+            raise
+        entry.update(status="done", finished=_now())
+        self._save()
+
+    def remember_unit(self, name, active_state, unit_file_state):
+        """Keep how a unit was before we touched it; the first time counts."""
+        return self._first("units", name, {"active_state": active_state, "unit_file_state": unit_file_state})
+
+    def remember_annotation(self, name, value):
+        """Keep a node annotation's value (None: absent) before we touched it; the first time counts."""
+        return self._first("annotations", name, value)
+
+    def remember_package(self, name, before, after):
+        """Keep a package's version before (the first time counts) and after."""
+        self.lock()
+        entry = self._data["packages"].get(name)
+        new = {"before": entry["before"] if entry else before, "after": after}
+        if entry == new:
+            return False
+        self._data["packages"][name] = new
+        self._save()
+        return True
+
+    def remember_file(self, path):
+        """Copy the original of ``path`` under backup/, once per generation; synced when this returns."""
+        self.lock()
+        if path in self._data["files"]:
+            return False
+        record_path = self._backup_path(path) + RECORD_SUFFIX
+        record = None if self.check_mode else _read_json(record_path)
+        # A record without an entry means the journal lost its last write: the copy is older and therefore the original.
+        if record is None:
+            record, data = self._original(path)
+            if not self.check_mode:
+                self._make_directory(os.path.dirname(record_path))
+                if data is not None:
+                    self._write_own(self._backup_path(path), data)
+                self._write(record_path, record)
+        self._data["files"][path] = record
+        self._save()
+        return True
+
+    def remember_written(self, path, data):
+        """Keep the checksum of what we wrote to ``path`` (None: we removed it), to tell our content from others'."""
+        entry = self._data["files"].get(path)
+        if entry is None:
+            return False
+        entry["written_sha256"] = _sha256(data)
+        self._save()
+        return True
+
+    def restore_file(self, path, check_mode=False):
+        """Put the original of ``path`` back: bytes, mode, owner, symlink; or remove it if there was none.
+
+        Content that is neither the original nor ours is somebody's later edit: it is kept under backup/ and reported
+        in ``warnings``.
+
+        Returns:
+            {"changed": bool, "diff": dict}; a file never remembered is unchanged.
+
+        Raises:
+            NodeError: the copy under backup/ is missing or damaged.
+        """
+        record = self._data["files"].get(path)
+        if record is None:
+            return {"changed": False, "diff": {}}
+        now = files.read_bytes(path)
+        original = self._backup(path, record)
+        link_is_right = record["kind"] != "symlink" or _readlink(path) == record["target"]
+        if now == original and link_is_right and (original is None or self._has_ownership(path, record)):
+            return {"changed": False, "diff": {}}
+        # Unknown content is not shown: whether it is secret is known to the plan only, and backups may hold passwords.
+        diff = {
+            "before": "",
+            "after": "",
+            "before_header": path,
+            "after_header": path + (" (original)" if original is not None else " (absent)"),
+            "prepared": "%s: %s\n" % (path, "the original is put back" if original is not None else "removed"),
+        }
+        if check_mode or self.check_mode:
+            return {"changed": True, "diff": diff}
+        self.lock()
+        if now is not None and now != original and record.get("written_sha256") not in (None, _sha256(now)):
+            aside = self._backup_path(path) + ".edited-later"
+            self._write_own(aside, now)
+            self.warnings.append("%s had been edited after the migration; that version is kept as %s." % (path, aside))
+        if not link_is_right:
+            self._restore_link(path, record["target"])
+        if original is None:
+            files.remove(path)
+            self._remove_directories(record)
+        else:
+            attributes = {name: base64.b64decode(value) for name, value in record["attributes"].items()}
+            files.write_atomically(
+                path, original, int(record["mode"], 8), record["uid"], record["gid"], attributes or None
+            )
+        return {"changed": True, "diff": diff}
+
+    def drop_backups(self):
+        """Remove every backup and archived journal: the migration is committed."""
+        self.lock()
+        if self.check_mode:
+            return True
+        found = False
+        for name in os.listdir(self.root):
+            path = os.path.join(self.root, name)
+            if name == "backup":
+                shutil.rmtree(path)
+                found = True
+            elif name.startswith("journal-"):
+                os.unlink(path)
+                found = True
+        return found
+
+    def by_hand(self):
+        """Return the shell commands that go back to Docker without unshim, in order."""
+        if self.state == "committed" or not self._is_begun():
+            return []
+        lines = ["systemctl stop kubelet"]
+        for path, record in sorted(self._data["files"].items()):
+            name = shlex.quote(path)
+            if record["existed"]:
+                backup = shlex.quote(os.path.join(self.root, record["backup"]))
+                lines.append(
+                    "cat %s > %s && chmod %s %s && chown %d:%d %s"
+                    % (backup, name, record["mode"], name, record["uid"], record["gid"], name)
+                )
+            else:
+                lines.append("rm -f %s" % name)
+        lines.append("systemctl daemon-reload")
+        for unit, was in sorted(self._data["units"].items()):
+            if was["unit_file_state"] != "masked":
+                lines.append("systemctl unmask %s" % unit)
+            if was["unit_file_state"] == "enabled":
+                lines.append("systemctl enable %s" % unit)
+        for unit, was in sorted(self._data["units"].items()):
+            if was["active_state"] == "active" and not unit.startswith("kubelet"):
+                lines.append("systemctl restart %s" % unit)
+        for name, value in sorted(self._data["annotations"].items()):
+            pair = name + "-" if value is None else "%s=%s" % (name, value)
+            lines.append("kubectl annotate node NODE --overwrite %s" % shlex.quote(pair))
+        lines.append("systemctl restart kubelet")
+        lines.append("kubectl uncordon NODE")
+        return lines
+
+    # The lock
+
+    def lock(self):
+        """Become the only one who changes this node, until the process ends or :meth:`unlock`.
+
+        Raises:
+            NodeError: another process holds the lock.
+        """
+        if self._lock is not None or self.check_mode:
+            return
+        self._make_directory(self.root)
+        descriptor = os.open(os.path.join(self.root, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + LOCK_WAIT
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES) or time.monotonic() >= deadline:
+                    holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
+                    os.close(descriptor)
+                    raise NodeError(
+                        "Another run is changing this node (%s holds %s). Wait until it ends, or end it, and run again."
+                        % (holder or "a process", os.path.join(self.root, "lock"))
+                    ) from error
+                time.sleep(0.1)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, ("process %d of %s\n" % (os.getpid(), self.controller)).encode("utf-8"))
+        self._lock = descriptor
+        self._read()  # whoever had the lock before may have written
+
+    def unlock(self):
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # Reading and writing
+
+    def _read(self):
+        # type: () -> None
+        self._damaged = False
+        try:
+            self._data = _parsed(self.path)
+        except FileNotFoundError:
+            previous = self.path + ".previous"
+            if not os.path.exists(previous):
+                self._data = _empty(self._next_generation())
+                return
+            self._fall_back("is missing")
+        except ValueError as error:
+            self._fall_back("is damaged (%s)" % error)
+
+    def _fall_back(self, what):
+        previous = self.path + ".previous"
+        try:
+            self._data = _parsed(previous)
+        except (OSError, ValueError) as error:
+            raise NodeError(
+                "The journal %s %s, and its previous generation %s cannot be used either (%s). The originals are under "
+                "%s, at their own paths. Restore journal.json from a backup of the node, or go back by hand and move %s "
+                "away before the next run." % (self.path, what, previous, error, self.root + "/backup", self.root)
+            ) from error
+        self._damaged = True
+        warning = "The journal %s %s; its previous generation is used. Its last entry may be lost." % (self.path, what)
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def _next_generation(self):
+        """Return the first generation that has no archive: none is ever overwritten."""
+        number = 1
+        while os.path.exists(os.path.join(self.root, "journal-%d.json" % number)):
+            number += 1
+        return number
+
+    def _save(self):
+        if self.check_mode:
+            return
+        self._make_directory(self.root)
+        if self._damaged:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self.path, self.path + ".damaged")
+            self._damaged = False
+        current = files.read_bytes(self.path)
+        if current is not None:
+            self._write_own(self.path + ".previous", current)
+        self._write(self.path, self.content())
+
+    def _write(self, path, content):
+        text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True)
+        self._write_own(path, text.encode("ascii") + b"\n")
+
+    def _write_own(self, path, data):
+        self._make_directory(os.path.dirname(path))
+        files.write_atomically(path, data, 0o600, os.geteuid(), os.getegid(), attributes={})
+
+    def _make_directory(self, path):
+        """Make ``path``, and what is missing above it inside the root, for root's eyes only."""
+        for directory in files.missing_directories(os.path.join(path, "x")):
+            mode = 0o700 if (directory + "/").startswith(self.root.rstrip("/") + "/") else 0o755
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(directory, mode)
+            files.sync_directory(os.path.dirname(directory))
+
+    def _is_begun(self):
+        data = self._data
+        return bool(
+            data["state"] != "docker"
+            or data["steps"]
+            or data["files"]
+            or data["units"]
+            or data["packages"]
+            or data["annotations"]
+            or data["notes"]
+        )
+
+    def _first(self, section, name, value):
+        self.lock()
+        if name in self._data[section]:
+            return False
+        self._data[section][name] = value
+        self._save()
+        return True
+
+    def _set(self, section, name, value):
+        self.lock()
+        if self._data[section] == value:
+            return False
+        self._data[section] = value
+        self._save()
+        return True
+
+    # Backups
+
+    def _backup_path(self, path):
+        return os.path.join(self.root, "backup", str(self.generation), path.lstrip("/"))
+
+    def _original(self, path):
+        """Return (record, bytes or None) of a file as it is now."""
+        data = files.read_bytes(path)
+        record = {
+            "existed": data is not None,
+            "kind": "symlink" if os.path.islink(path) else ("file" if data is not None else "missing"),
+            "target": _readlink(path) or "",
+            "mode": "",
+            "uid": 0,
+            "gid": 0,
+            "size": 0,
+            "sha256": _sha256(data),
+            "backup": "",
+            "attributes": {},
+            "missing_directories": files.missing_directories(path),
+            "written_sha256": None,
+        }
+        if data is not None:
+            info = os.stat(path)
+            attributes = files.read_attributes(files.final_path(path))
+            record.update(
+                mode="%04o" % stat.S_IMODE(info.st_mode),
+                uid=info.st_uid,
+                gid=info.st_gid,
+                size=len(data),
+                backup=os.path.relpath(self._backup_path(path), self.root),
+                attributes={name: base64.b64encode(value).decode("ascii") for name, value in attributes.items()},
+            )
+        return record, data
+
+    def _backup(self, path, record):
+        if not record["existed"]:
+            return None
+        backup = os.path.join(self.root, record["backup"])
+        data = files.read_bytes(backup)
+        if data is None or _sha256(data) != record["sha256"]:
+            what = "is missing" if data is None else "does not have its checksum any more"
+            raise NodeError(
+                "The original of %s, %s, %s; nothing was restored to it. Put the file back from another backup and "
+                "remove its entry from %s." % (path, backup, what, self.path)
+            )
+        return data
+
+    def _has_ownership(self, path, record):
+        info = os.stat(path)
+        return (info.st_uid, info.st_gid, "%04o" % stat.S_IMODE(info.st_mode)) == (
+            record["uid"],
+            record["gid"],
+            record["mode"],
+        )
+
+    def _restore_link(self, path, target):
+        if os.path.isdir(path) and not os.path.islink(path):
+            raise NodeError("%s was a symlink and is a directory now; move it away and run again." % path)
+        temporary = path + ".unshim-link"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        os.symlink(target, temporary)
+        os.rename(temporary, path)
+        files.sync_directory(os.path.dirname(path))
+
+    def _remove_directories(self, record):
+        for directory in reversed(record["missing_directories"]):
+            try:
+                os.rmdir(directory)
+            except OSError:
+                return  # somebody else uses it, or it is gone
+
+
+def _empty(generation):
+    return {
+        "format": FORMAT,
+        "generation": generation,
+        "state": "docker",
+        "source": "",
+        "steps": [],
+        "files": {},
+        "units": {},
+        "packages": {},
+        "annotations": {},
+        "notes": {},
+        "timeline": [],
+    }
+
+
+def _parsed(path):
+    """Return a journal's data; ValueError if it is none, NodeError if a newer unshim wrote it."""
+    with open(path, encoding="utf-8") as stream:
+        data = json.load(stream)
+    if not isinstance(data, dict) or "format" not in data:
+        raise ValueError("it is not a journal")
+    if data["format"] != FORMAT:
+        raise NodeError(
+            "The journal %s has format %s, this unshim knows %d: use the unshim that wrote it, or a newer one."
+            % (path, data["format"], FORMAT)
+        )
+    empty = _empty(1)
+    for key, value in empty.items():
+        if type(data.setdefault(key, value)) is not type(value):
+            raise ValueError("%s is not a %s" % (key, type(value).__name__))
+    if data["state"] not in STATES:
+        raise ValueError("its state is %r" % data["state"])
+    data.pop("by_hand", None)
+    return data
+
+
+def _read_json(path):
+    data = files.read_bytes(path)
+    if data is None:
+        return None
+    try:
+        return json.loads(data.decode("utf-8"))
+    except ValueError:
+        return None
+
+
+def _readlink(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def _sha256(data):
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def _now():
+    return round(time.time(), 3)
+
+
+def _controller():
+    """Return who drives us, as far as sshd and sudo tell."""
+    address = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
+    user = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.geteuid())
+    return "%s@%s" % (user, address) if address else user

@@ -1,0 +1,145 @@
+"""systemd units, by systemctl. Every failure names the unit and quotes the end of its log."""
+
+import time
+from typing import Dict
+
+from . import commands
+from .errors import NodeError
+
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "FragmentPath",
+    "DropInPaths",
+    "MainPID",
+    "NRestarts",
+    "Result",
+    "ExecMainStatus",
+    "NeedDaemonReload",
+)
+START_TIMEOUT = 120  # s; longer than systemd's own default of 90, so that systemd's verdict comes first
+LOG_LINES = 15
+
+
+def show(unit):
+    # type: (str) -> Dict[str, str]
+    """Return the unit's PROPERTIES by name; an unknown unit has LoadState "not-found"."""
+    result = commands.run(["systemctl", "show", "--no-pager", "-p", ",".join(PROPERTIES), "--", unit], timeout=30)
+    found = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
+    return {name: found.get(name, "") for name in PROPERTIES}  # an old systemd leaves out what it does not know
+
+
+def exists(unit):
+    # type: (str) -> bool
+    return show(unit)["LoadState"] not in ("not-found", "")
+
+
+def active(unit):
+    # type: (str) -> bool
+    """Return whether the unit runs; a unit on its way up or reloading counts, it has to be stopped all the same."""
+    return show(unit)["ActiveState"] in ("active", "activating", "reloading")
+
+
+def log(unit, lines=LOG_LINES, since=None):
+    """Return the last lines of the unit's log, or what prevented reading it. ``since`` is a Unix time."""
+    argv = ["journalctl", "--no-pager", "-o", "cat", "-u", unit, "-n", str(lines)]
+    if since is not None:
+        argv.append("--since=@%d" % int(since))
+    try:
+        result = commands.run(argv, timeout=30, check=False)
+    except NodeError as error:
+        return "(no log: %s)" % error.message
+    return result.out.strip() or "(its log is empty)"
+
+
+def start(unit, timeout=START_TIMEOUT):
+    """Start the unit if it is not active and return whether that was needed. A failed unit is reset first."""
+    if show(unit)["ActiveState"] == "active":
+        return False
+    commands.run(["systemctl", "reset-failed", "--", unit], timeout=30, check=False)
+    _change("start", unit, timeout)
+    return True
+
+
+def stop(unit, timeout=START_TIMEOUT):
+    """Stop the unit and return whether it was running."""
+    if not active(unit):
+        return False
+    _change("stop", unit, timeout)
+    return True
+
+
+def restart(unit, timeout=START_TIMEOUT):
+    """Restart the unit, or start it. Returns True."""
+    commands.run(["systemctl", "reset-failed", "--", unit], timeout=30, check=False)
+    _change("restart", unit, timeout)
+    return True
+
+
+def enable(unit):
+    """Enable the unit at boot and return whether that was needed."""
+    if show(unit)["UnitFileState"] in ("enabled", "static", "alias", "generated", "indirect"):
+        return False
+    _change("enable", unit, 60)
+    return True
+
+
+def disable(unit):
+    """Disable the unit at boot and return whether that was needed."""
+    if show(unit)["UnitFileState"] not in ("enabled", "enabled-runtime"):
+        return False
+    _change("disable", unit, 60)
+    return True
+
+
+def mask(unit):
+    """Mask the unit and return whether that was needed."""
+    if show(unit)["UnitFileState"] == "masked":
+        return False
+    _change("mask", unit, 60)
+    return True
+
+
+def unmask(unit):
+    """Unmask the unit and return whether that was needed."""
+    state = show(unit)
+    if not state["UnitFileState"].startswith("masked") and state["LoadState"] != "masked":
+        return False
+    _change("unmask", unit, 60)
+    return True
+
+
+def daemon_reload():
+    """Make systemd read its unit files again."""
+    commands.run(["systemctl", "daemon-reload"], timeout=90)
+
+
+def wait_active(unit, seconds):
+    """Wait until the unit is active.
+
+    Raises:
+        NodeError: it failed, or is not active after ``seconds``; with the end of its log.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        state = show(unit)["ActiveState"]
+        if state == "active":
+            return
+        if state == "failed" or time.monotonic() >= deadline:
+            raise NodeError(
+                "The unit %s is %s, not active, after %g s. The end of its log:\n%s" % (unit, state, seconds, log(unit)),
+                {"unit": unit, "unit_state": state},
+            )
+        time.sleep(0.2)
+
+
+def _change(verb, unit, timeout):
+    try:
+        commands.run(["systemctl", verb, "--", unit], timeout=timeout)
+    except commands.CommandFailed as error:
+        raise NodeError(
+            "Cannot %s the unit %s: %s\nThe end of its log:\n%s" % (verb, unit, error.message, log(unit)),
+            {"unit": unit, "unit_log": log(unit).splitlines()},
+        ) from error
