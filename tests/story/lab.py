@@ -1,0 +1,85 @@
+"""The lab's cluster as a test sees it: its nodes, its API, its registry, and unshim's playbooks run against it."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished ansible-playbook run."""
+
+    code: int
+    output: str
+
+    def recap(self):
+        """Return {host: {"ok": n, "changed": n, ...}} from the run's PLAY RECAP."""
+        hosts = {}
+        for line in self.output.partition("PLAY RECAP")[2].splitlines()[1:]:
+            name, found, counts = line.partition(" : ")
+            if found:
+                hosts[name.strip()] = {key: int(value) for key, value in (pair.split("=") for pair in counts.split())}
+        return hosts
+
+
+class Lab:
+    control_plane = "unshim-cp1"
+    workers = ("unshim-w1", "unshim-w2")
+    registry = "unshim-registry"
+    nodes = (control_plane, *workers)
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.records = root / "build" / "story"
+        self.records.mkdir(parents=True, exist_ok=True)
+
+    def on(self, node, script, check=True):
+        """Return what a shell script prints on a node."""
+        done = subprocess.run(["docker", "exec", "-i", node, "sh", "-s"], input=script, text=True, capture_output=True)
+        assert not check or done.returncode == 0, f"{node}: {script}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def kubectl(self, *arguments):
+        return subprocess.run(
+            [self.root / "build/lab/kubectl", "--kubeconfig", self.root / "build/lab/kubeconfig", *arguments],
+            text=True, capture_output=True, check=True,
+        ).stdout  # fmt: skip
+
+    def get(self, *arguments):
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def playbook(self, name, *arguments, inventory="inventory/lab/hosts.yml"):
+        """Run one of unshim's playbooks as a user would: from the checkout, with its ansible.cfg."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))}
+        done = subprocess.run(
+            ["ansible-playbook", "-i", inventory, f"playbooks/{name}.yml", *arguments],
+            cwd=self.root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**kept, "ANSIBLE_NOCOLOR": "1"},
+        )  # fmt: skip
+        return Run(done.returncode, done.stdout)
+
+    def docker_containers(self, node):
+        """Return {container ID: time it was started} of the running containers on a node's Docker."""
+        lines = self.on(node, "docker ps -q --no-trunc | xargs -r docker inspect --format '{{.Id}} {{.State.StartedAt}}'")
+        return dict(line.split() for line in lines.splitlines())
+
+    def journal(self, node):
+        return json.loads(self.on(node, "cat /var/lib/unshim/journal.json"))
+
+    def prober(self, name):
+        """Return [(time, outcome, milliseconds)] of a prober that runs on the control-plane node."""
+        lines = self.on(self.control_plane, f"cat /var/tmp/unshim-prober-{name}.log").splitlines()
+        return [(float(time), outcome, float(took)) for time, outcome, took in (line.split() for line in lines)]
+
+    def registry_pulls(self):
+        """Return the manifests and blobs that were asked of the registry, in order, as its access log has them."""
+        log = subprocess.run(["docker", "logs", self.registry], text=True, capture_output=True, check=True)
+        return [line for line in (log.stdout + log.stderr).splitlines() if '"GET /v2/' in line and ("/manifests/" in line or "/blobs/" in line)]
+
+    def remember(self, name, record):
+        (self.records / f"{name}.json").write_text(json.dumps(record, indent=1, sort_keys=True))
+
+    def remembered(self, name):
+        return json.loads((self.records / f"{name}.json").read_text())

@@ -1,0 +1,66 @@
+"""Prepare disturbs nothing: not one container restarts. Also the record that the later phases compare with."""
+
+import json
+import os
+import subprocess
+
+import node_snapshot
+
+
+def announced(lab):
+    """Return {inventory host: plan} as plan.yml made it, through Ansible's JSON output."""
+    done = subprocess.run(
+        ["ansible-playbook", "-i", "inventory/lab/hosts.yml", "playbooks/plan.yml"],
+        cwd=lab.root, text=True, capture_output=True, check=True,
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CONFIG": str(lab.root / "ansible.cfg")},
+    )  # fmt: skip
+    plans = {}
+    for play in json.loads(done.stdout[done.stdout.index("{") :])["plays"]:
+        for task in play["tasks"]:
+            for host, result in task["hosts"].items():
+                plan = result.get("ansible_facts", {}).get("runtime_plan")
+                if plan:
+                    plans[host] = plan
+    return plans
+
+
+def objects(lab):
+    """Return {kind/namespace/name: uid and resourceVersion} of objects that nothing should write during a move."""
+    items = lab.get("secrets,serviceaccounts,clusterroles,services", "-A")["items"]
+    return {
+        "/".join([item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]]): [
+            item["metadata"]["uid"],
+            item["metadata"]["resourceVersion"],
+        ]
+        for item in items
+    }
+
+
+def test_record_the_cluster_as_it_is(lab):
+    plans = announced(lab)
+    assert set(plans) == set(lab.nodes)
+    lab.remember("plans", plans)
+    lab.remember("before", {node: node_snapshot.take(lab, node) for node in lab.nodes})
+    lab.remember("objects", objects(lab))
+    lab.remember("docker_images", {node: lab.on(node, "docker images -a --no-trunc -q | sort").split() for node in lab.nodes})
+    lab.remember("docker_data", {node: lab.on(node, "cd /var/lib/docker && ls -d image/overlay2/layerdb/sha256/* volumes/* | sort").split() for node in lab.nodes})
+    lab.remember("store_volume", lab.on(store_node(lab), "cat /var/lib/store/*"))
+
+
+def store_node(lab):
+    return lab.get("pod", "-n", "shop", "store-0")["spec"]["nodeName"]
+
+
+def test_prepare_restarts_no_container(lab):
+    before = {node: lab.docker_containers(node) for node in lab.nodes}
+    assert all(before.values())
+    run = lab.playbook("migrate", "--tags", "prepare")
+    assert run.code == 0, run.output
+    for node in lab.nodes:
+        assert lab.docker_containers(node) == before[node]
+        assert lab.journal(node)["state"] == "prepared"
+        conditions = {c["type"]: c["status"] for c in lab.get("node", node)["status"]["conditions"]}
+        assert conditions["Ready"] == "True"
+    pulls = lab.registry_pulls()
+    assert pulls, "the registry's access log must show the pulls that built this cluster"
+    lab.remember("pulls", len(pulls))
