@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Every static check. Prints one line per check; the output of one that fails.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+failed=0
+
+check() {
+  local name=$1 began=$SECONDS output
+  shift
+  if output=$("$@" 2>&1); then
+    printf 'ok      %-14s %3d s\n' "$name" "$((SECONDS - began))"
+  else
+    printf 'FAILED  %-14s %3d s\n%s\n' "$name" "$((SECONDS - began))" "$output"
+    failed=1
+  fi
+}
+
+shell_files() { git ls-files --cached --others --exclude-standard '*.sh' .ci/run | sort -u; }
+
+# Documentation is what ansible-doc renders, for every module there is.
+render_module_documentation() {
+  local module
+  for module in library/*.py; do
+    ansible-doc --module-path library --type module "$(basename "$module" .py)" >/dev/null || return 1
+  done
+}
+
+check ruff ruff check .
+check ruff-format ruff format --check .
+check mypy mypy
+check yamllint yamllint --strict .
+mapfile -t scripts < <(shell_files)
+check shellcheck shellcheck "${scripts[@]}"
+# Node-side code runs where the node's Python is old. The modules left out run on the controller.
+mapfile -t node_side < <(git ls-files --cached --others --exclude-standard 'library/*.py' 'module_utils/unshim_node/*.py' | grep -v -e node_drain -e node_canary -e node_runtime)
+check vermin vermin --target=3.6- --no-tips --violations "${node_side[@]}"
+check ansible-lint ansible-lint --offline
+check ansible-doc render_module_documentation
+exit "$failed"

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Every test, in the order that fails soonest. `make test` sets up, then calls this; --full adds the long cases.
+# Leaves nothing of the lab behind, whatever happens; images and builds stay cached for the next run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+mkdir -p build/junit
+rm -f build/junit/*.xml
+rm -rf build/story
+timings=()
+
+part() {
+  local name=$1 began=$SECONDS
+  shift
+  printf '\n=== %s ===\n' "$name"
+  if ! "$@"; then
+    printf '\nFAILED: %s after %d s\n' "$name" "$((SECONDS - began))" >&2
+    return 1
+  fi
+  timings+=("$(printf '%-34s %4d s' "$name" "$((SECONDS - began))")")
+}
+
+leave_nothing_behind() {
+  local code=$?
+  trap - EXIT
+  make --no-print-directory lab-down || code=1
+  exit "$code"
+}
+
+# What is still there after lab-down would be there on a user's machine too.
+nothing_is_left() {
+  local left
+  left=$(docker ps -aq --filter label=unshim.lab; docker volume ls -q --filter label=unshim.lab; docker network ls -q --filter name=unshim-lab)
+  if [ -n "$left" ]; then
+    printf 'left behind by destroy:\n%s\n' "$left" >&2
+    return 1
+  fi
+}
+
+trap leave_nothing_behind EXIT
+
+part "static checks" bash tests/lint.sh
+part "unit tests" pytest -q tests/unit --junitxml=build/junit/unit.xml
+part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
+part "lab images" bash molecule/_lab/build.sh
+volumes=$(docker volume ls -q | sort)
+part "molecule: default" molecule test -s default --destroy=never
+part "molecule: default, destroyed" molecule destroy -s default
+part "molecule: migrate" molecule test -s migrate --destroy=never
+part "molecule: migrate, destroyed" molecule destroy -s migrate
+part "nothing is left" nothing_is_left
+if [ "$(docker volume ls -q | sort)" != "$volumes" ]; then
+  echo "FAILED: volumes were left behind" >&2
+  exit 1
+fi
+
+printf '\n=== times ===\n'
+printf '%s\n' "${timings[@]}"
+python tests/count_results.py build/junit
