@@ -35,7 +35,7 @@ say "The plan: what will change on each node, and what will not come along"
 ansible-playbook -i "$inventory" playbooks/plan.yml
 
 say "The move: first the workers, then the control plane, while a prober asks the Service 20 times a second"
-ansible kube_control_plane -i "$inventory" -m ansible.builtin.include_tasks -a "file=$PWD/molecule/_lab/start_probers.yml" -o >/dev/null
+ansible-playbook -i "$inventory" molecule/_lab/start_probers.yml >build/lab/probers.log
 ansible-playbook -i "$inventory" playbooks/migrate.yml
 
 say "Before"
