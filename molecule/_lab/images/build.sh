@@ -48,11 +48,16 @@ for suite in "${suites[@]}"; do
     fresh[$suite]=$image
 done
 declare -A pushed
-build etcd etcd BASE="$base" && pushed[etcd:3.4.13-0]=$image
-build pause pause BUILDER="$builder" && pushed[pause:3.2]=$image
-build busybox busybox BASE="$base" && pushed[busybox:1.35]=$image
-build web web BUILDER="$builder" && pushed[web:1]=$image
-build dns dns BASE="$base" && pushed[dns:1]=$image
+build etcd etcd BASE="$base"
+pushed[etcd:3.4.13-0]=$image
+build pause pause BUILDER="$builder"
+pushed[pause:3.2]=$image
+build busybox busybox BASE="$base"
+pushed[busybox:1.35]=$image
+build web web BUILDER="$builder"
+pushed[web:1]=$image
+build dns dns BASE="$base"
+pushed[dns:1]=$image
 build registry-empty registry BASE="$base"
 registry_empty=$image
 
@@ -65,7 +70,8 @@ for program in kube-apiserver kube-controller-manager kube-scheduler; do
     build "$program" control-plane KUBERNETES="$kubernetes" PROGRAM="$program"
     pushed[$program:$version]=$image
 done
-build kube-proxy kube-proxy BASE="$base" KUBERNETES="$kubernetes" && pushed[kube-proxy:$version]=$image
+build kube-proxy kube-proxy BASE="$base" KUBERNETES="$kubernetes"
+pushed[kube-proxy:$version]=$image
 for suite in "${suites[@]}"; do
     build "node-$suite" node SYSTEMD="${fresh[$suite]}" KUBERNETES="$kubernetes"
     node[$suite]=$image
