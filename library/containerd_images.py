@@ -1,0 +1,166 @@
+#!/usr/bin/python
+"""Move images from Docker's store into containerd."""
+
+DOCUMENTATION = r"""
+module: containerd_images
+short_description: Move images from Docker to containerd in one stream
+description:
+  - Brings images that Docker has on this node into a containerd namespace, under every tag and every digest they have
+    in Docker, so that pods find them with any image pull policy and nothing has to be pulled.
+  - Only images that are missing or incomplete there are moved, by one C(docker save) that is piped into one
+    C(ctr images import); a layer that several images share goes over once. Names alone that are missing are added.
+  - An image counts as present only if the name leads to the same image id, all of its content is there and it is
+    unpacked. A run that was cut short can be run again.
+  - Docker's store is not changed, and a stopped Docker is never started.
+version_added: "0.1.0"
+author:
+  - The unshim authors
+requirements:
+  - Python 3.6 on the node
+  - C(docker) and C(ctr) on the node
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
+options:
+  images:
+    description: The images to move, as in RV(ignore:ansible_facts.runtime_plan) under C(images).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      id:
+        description: Image id in Docker, C(sha256:...).
+        type: str
+        required: true
+      names:
+        description:
+          - Tags (C(name:tag)) and digests (C(name@sha256:...)), as Docker shows them.
+          - An image without any is not moved.
+        type: list
+        elements: str
+        required: true
+      size:
+        description: Size in bytes, for the result only.
+        type: int
+        default: 0
+      pinned:
+        description: Whether this is the sandbox image, which the kubelet must never collect.
+        type: bool
+        default: false
+  namespace:
+    description: The containerd namespace; that of the CRI plugin is C(k8s.io).
+    type: str
+    default: k8s.io
+  socket:
+    description: containerd's socket.
+    type: path
+    default: /run/containerd/containerd.sock
+  root:
+    description: containerd's data directory, where room for the images is looked for before anything is moved.
+    type: path
+    default: /var/lib/containerd
+"""
+
+EXAMPLES = r"""
+- name: Move the images this node's pods use
+  containerd_images:
+    images: "{{ ansible_facts.runtime_plan.images }}"
+
+- name: Move one image
+  containerd_images:
+    images:
+      - id: sha256:2d389e545974d4a93ebdef09b650753a55f72d1ab4518d17a30c0e1b3e297444
+        names: ["nginx:1.25", "nginx@sha256:86e53c4c16a6a276b204b0fd3a8143d86547c967dc8258b3d47c3a21bb68d3c6"]
+"""
+
+RETURN = r"""
+images:
+  description: Each image and what was done with it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Image id.
+      type: str
+      returned: always
+    names:
+      description: Its names in containerd.
+      type: list
+      elements: str
+      returned: always
+    status:
+      description:
+        - V(present), V(named) (its content was there, names were added), V(moved), or V(gone) (Docker has lost it).
+      type: str
+      returned: always
+    size:
+      description: Size in bytes, as given.
+      type: int
+      returned: always
+bytes:
+  description: Bytes that went from Docker to containerd; 0 in check mode.
+  returned: success
+  type: int
+layer_bytes:
+  description: Bytes of the layers to move, each counted once.
+  returned: success
+  type: int
+seconds:
+  description: How long it took.
+  returned: success
+  type: float
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.unshim_node import image_stream, journal, module_run
+
+
+def act(module):
+    params = module.params
+    store = image_stream.Store(params["socket"], params["namespace"])
+    arguments = (params["images"], store, params["root"])
+    outcome = image_stream.move(*arguments, check_mode=True)
+    if outcome["changed"] and not module.check_mode:
+        record = journal.Journal.load()
+        with record.step("move images to containerd", "prepare", undo="nothing: Docker keeps its images"):
+            outcome = image_stream.move(*arguments)
+        outcome["warnings"] = record.warnings + outcome["warnings"]
+    for warning in outcome.pop("warnings"):
+        module.warn(warning)
+    return outcome
+
+
+def main():
+    image = {
+        "id": {"type": "str", "required": True},
+        "names": {"type": "list", "elements": "str", "required": True},
+        "size": {"type": "int", "default": 0},
+        "pinned": {"type": "bool", "default": False},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "images": {"type": "list", "elements": "dict", "required": True, "options": image},
+            "namespace": {"type": "str", "default": "k8s.io"},
+            "socket": {"type": "path", "default": "/run/containerd/containerd.sock"},
+            "root": {"type": "path", "default": "/var/lib/containerd"},
+        },
+        supports_check_mode=True,
+    )
+    module_run.run(module, act)
+
+
+if __name__ == "__main__":
+    main()
