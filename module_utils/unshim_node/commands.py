@@ -24,8 +24,7 @@ class CommandFailed(NodeError):
         self.result = result
 
 
-def environment(extra=None):
-    # type: (Optional[Dict[str, str]]) -> Dict[str, str]
+def environment(extra: Optional[Dict[str, str]] = None) -> Dict[str, str]:
     """Return the environment programs run in: ours, with messages in English and every system directory on PATH."""
     env = dict(os.environ)
     env.update({"LC_ALL": "C", "LANGUAGE": "C"})
@@ -35,20 +34,17 @@ def environment(extra=None):
     return env
 
 
-def quote(argv):
-    # type: (List[str]) -> str
+def quote(argv: List[str]) -> str:
     """Return ``argv`` as a line that can be pasted into a shell."""
     return " ".join(shlex.quote(part) for part in argv)
 
 
-def last_lines(text, count=LAST_LINES):
-    # type: (str, int) -> str
+def last_lines(text: str, count: int = LAST_LINES) -> str:
     """Return the last ``count`` lines of ``text`` that are not empty."""
     return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-count:])
 
 
-def find(name):
-    # type: (str) -> Optional[str]
+def find(name: str) -> Optional[str]:
     """Return the full path of program ``name``, or None."""
     for directory in environment()["PATH"].split(os.pathsep):
         path = os.path.join(directory, name)
@@ -57,8 +53,13 @@ def find(name):
     return None
 
 
-def run(argv, stdin=None, timeout=None, check=True, env=None):
-    # type: (List[str], Optional[str], Optional[float], bool, Optional[Dict[str, str]]) -> Result
+def run(
+    argv: List[str],
+    stdin: Optional[str] = None,
+    timeout: Optional[float] = None,
+    check: bool = True,
+    env: Optional[Dict[str, str]] = None,
+) -> Result:
     """Run ``argv`` (no shell) and return its Result.
 
     Args:

@@ -15,13 +15,12 @@ from .protobuf_wire import field, integer, message, messages, parse, text, text_
 
 APIS = ("v1", "v1alpha2")
 CONTAINER_STATES = ("created", "running", "exited", "unknown")
+NOT_SERVED_AFTER = 2.0  # s
 GRACE_ANNOTATION = "io.kubernetes.pod.terminationGracePeriod"  # kubernetes, pkg/kubelet/kuberuntime/labels.go
 
 Version = NamedTuple("Version", [("runtime_name", str), ("runtime_version", str), ("runtime_api_version", str)])
 Condition = NamedTuple("Condition", [("status", bool), ("reason", str), ("message", str)])
-PodSandbox = NamedTuple(
-    "PodSandbox", [("id", str), ("name", str), ("namespace", str), ("uid", str), ("ready", bool)]
-)
+PodSandbox = NamedTuple("PodSandbox", [("id", str), ("name", str), ("namespace", str), ("uid", str), ("ready", bool)])
 Container = NamedTuple(
     "Container",
     [
@@ -35,11 +34,17 @@ Container = NamedTuple(
 
 
 class CriError(NodeError):
-    """The runtime did not answer as a kubelet needs it. ``status`` is the gRPC status number if there was one."""
+    """The runtime did not answer as a kubelet needs it.
 
-    def __init__(self, message, details=None, status=None):
+    Attributes:
+        status: the gRPC status number, if there was one.
+        unreachable: nobody listens on the socket.
+    """
+
+    def __init__(self, message, details=None, status=None, unreachable=False):
         super(CriError, self).__init__(message, details)
         self.status = status
+        self.unreachable = unreachable
 
 
 class Client(object):
@@ -58,13 +63,11 @@ class Client(object):
         self.api = api
         self.timeout = timeout
 
-    def version(self):
-        # type: () -> Version
+    def version(self) -> Version:
         reply = self._runtime("Version", b"")
         return Version(text(reply, 2), text(reply, 3), text(reply, 4))
 
-    def status(self):
-        # type: () -> Dict[str, Condition]
+    def status(self) -> Dict[str, Condition]:
         """Return the runtime's conditions by type: RuntimeReady, NetworkReady."""
         status = message(self._runtime("Status", b""), 1)
         return {
@@ -72,8 +75,7 @@ class Client(object):
             for condition in messages(status, 1)
         }
 
-    def image_names(self):
-        # type: () -> List[str]
+    def image_names(self) -> List[str]:
         """Return every tag and digest the runtime has, sorted."""
         names = set()
         for image in messages(self._image("ListImages", b""), 1):
@@ -81,13 +83,11 @@ class Client(object):
             names.update(texts(image, 3))
         return sorted(names)
 
-    def image_present(self, name):
-        # type: (str) -> bool
+    def image_present(self, name: str) -> bool:
         """Return whether the kubelet would find ``name`` and not pull it."""
         return 1 in self._image("ImageStatus", field(1, field(1, name)))
 
-    def pod_sandboxes(self):
-        # type: () -> List[PodSandbox]
+    def pod_sandboxes(self) -> List[PodSandbox]:
         found = []
         for item in messages(self._runtime("ListPodSandbox", b""), 1):
             names = message(item, 2)
@@ -96,8 +96,7 @@ class Client(object):
             )
         return found
 
-    def containers(self):
-        # type: () -> List[Container]
+    def containers(self) -> List[Container]:
         found = []
         for item in messages(self._runtime("ListContainers", b""), 1):
             state = integer(item, 6)
@@ -112,18 +111,15 @@ class Client(object):
             )
         return found
 
-    def stop_container(self, container_id, grace):
-        # type: (str, int) -> None
+    def stop_container(self, container_id: str, grace: int) -> None:
         """Send the stop signal, wait ``grace`` seconds, then kill."""
         self._runtime("StopContainer", field(1, container_id) + field(2, grace), self.timeout + grace)
 
-    def stop_pod_sandbox(self, sandbox_id):
-        # type: (str) -> None
+    def stop_pod_sandbox(self, sandbox_id: str) -> None:
         """Stop the sandbox and what still runs in it; its network is taken down by CNI DEL."""
         self._runtime("StopPodSandbox", field(1, sandbox_id))
 
-    def remove_pod_sandbox(self, sandbox_id):
-        # type: (str) -> None
+    def remove_pod_sandbox(self, sandbox_id: str) -> None:
         """Remove the sandbox and its containers. A sandbox that is gone is no error."""
         self._runtime("RemovePodSandbox", field(1, sandbox_id))
 
@@ -133,8 +129,7 @@ class Client(object):
     def _image(self, method, request):
         return self._call("ImageService", method, request, None)
 
-    def _call(self, service, method, request, timeout):
-        # type: (str, str, bytes, Optional[float]) -> Dict[int, List[Any]]
+    def _call(self, service: str, method: str, request: bytes, timeout: Optional[float]) -> Dict[int, List[Any]]:
         path = "/runtime.%s.%s/%s" % (self.api, service, method)
         details = {"socket": self.socket_path, "cri_api": self.api}
         try:
@@ -160,7 +155,8 @@ class Client(object):
                 error.status,
             ) from error
         except OSError as error:
-            raise CriError("%s %s" % (self.socket_path, _unreachable(error)), details) from error
+            gone = error.errno in (errno.ENOENT, errno.ECONNREFUSED)
+            raise CriError("%s %s" % (self.socket_path, _unreachable(error)), details, unreachable=gone) from error
         except ValueError as error:
             raise CriError(
                 "%s answered CRI %s %s with something else than CRI (%s)."
@@ -169,42 +165,54 @@ class Client(object):
             ) from error
 
 
-def wait_ready(socket_path, api, timeout, require=("RuntimeReady",), interval=0.2):
-    """Ask until the runtime serves ``api`` and every condition in ``require`` is true.
+def wait_ready(socket_path, apis, timeout, require=("RuntimeReady",), interval=0.2):
+    """Ask until the runtime serves one of ``apis`` and every condition in ``require`` is true.
+
+    Args:
+        apis: the CRI versions the kubelet speaks; as for the kubelet, the first that is served is taken.
+        timeout: seconds to go on asking; there is always one try.
 
     Returns:
-        {"api", "runtime_name", "runtime_version", "runtime_api_version", "conditions": {type: {status, reason, message}}}
+        {"api", "runtime_name", "runtime_version", "runtime_api_version",
+        "conditions": {type: {"status", "reason", "message"}}}
 
     Raises:
-        CriError: what was still wrong after ``timeout`` seconds.
+        CriError: what was still wrong in the end.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while True:
-        client = Client(socket_path, api, max(0.5, min(10.0, deadline - time.monotonic())))
-        try:
-            version = client.version()
-            conditions = client.status()
-            missing = [kind for kind in require if not (kind in conditions and conditions[kind].status)]
-            if not missing:
-                return dict(
-                    version._asdict(),
-                    api=api,
-                    conditions={kind: dict(value._asdict()) for kind, value in conditions.items()},
-                )
-            failure = CriError(
-                "The runtime at %s is not ready: %s."
-                % (client.socket_path, "; ".join(_condition_text(kind, conditions) for kind in missing)),
-                {"conditions": {kind: dict(value._asdict()) for kind, value in conditions.items()}},
-            )
-        except CriError as error:
-            failure = error
-        if time.monotonic() + interval >= deadline:
-            raise CriError("%s (waited %g s)" % (failure.message, timeout), failure.details, failure.status)
+        failures = []
+        for api in apis:
+            patience = max(0.5, min(10.0, began + timeout - time.monotonic()))
+            try:
+                return _ready(Client(socket_path, api, patience), require)
+            except CriError as error:
+                failures.append(error)
+        # What the first kubelet choice says counts, unless that version is not served and another one is.
+        failure = next((one for one in failures if one.status != grpc_call.UNIMPLEMENTED), failures[0])
+        waited = time.monotonic() - began
+        # containerd serves only after all its plugins are loaded: a version that is missing then stays missing.
+        final = failure.status == grpc_call.UNIMPLEMENTED and waited >= NOT_SERVED_AFTER
+        if final or waited + interval >= timeout:
+            raise CriError("%s (Waited %.1f s.)" % (failure.message, waited), failure.details, failure.status)
         time.sleep(interval)
 
 
-def socket_file(endpoint):
-    # type: (str) -> str
+def _ready(client, require):
+    version = client.version()
+    conditions = client.status()
+    as_data = {kind: dict(value._asdict()) for kind, value in conditions.items()}
+    missing = [kind for kind in require if not (kind in conditions and conditions[kind].status)]
+    if missing:
+        raise CriError(
+            "The runtime at %s is not ready: %s."
+            % (client.socket_path, "; ".join(_condition_text(kind, conditions) for kind in missing)),
+            {"conditions": as_data},
+        )
+    return dict(version._asdict(), api=client.api, conditions=as_data)
+
+
+def socket_file(endpoint: str) -> str:
     """Return the path of an endpoint: "unix:///run/x.sock", "unix:/run/x.sock" or the path itself."""
     for scheme in ("unix://", "unix:"):
         if endpoint.startswith(scheme):

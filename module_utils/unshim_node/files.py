@@ -181,7 +181,7 @@ def apply_change(change, journal, check_mode):
     if applied:
         return {"changed": False, "diff": {}}
     if not check_mode:
-        journal.remember_file(path)
+        journal.remember_file(path, change.get("role") or "other", change.get("secret", False))
         if change["after"] is None:
             remove(path)
         else:
@@ -215,7 +215,7 @@ def check_writable(changes, also=()):
 
     Args:
         changes: FileChange dicts.
-        also: further paths that will be written, such as the journal's.
+        also: further paths that will be written or removed, such as the journal's.
 
     Raises:
         NodeError: naming every file that cannot, and why: read-only filesystem, immutable attribute, a mount on the
@@ -235,7 +235,7 @@ def check_writable(changes, also=()):
             device = os.stat(_existing_directory(target)).st_dev
             needed.setdefault(device, [target, 0])[1] += 2 * size
     for path in also:
-        problem = obstacle(path)
+        problem = obstacle(final_path(path))
         if problem:
             problems.append("%s: %s" % (path, problem))
     for target, size in needed.values():

@@ -25,10 +25,24 @@ MAX_MESSAGE = 64 << 20  # bytes; the kubelet's own limit is 16 MiB
 
 # https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
 STATUS_NAMES = (
-    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED "
-    "RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS "
-    "UNAUTHENTICATED"
-).split()
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
 UNIMPLEMENTED = 12
 
 # RFC 7541 appendix B. The code is canonical, so the length for each symbol says everything.
@@ -63,8 +77,7 @@ class TimedOut(CallFailed):
     """No complete answer came in time."""
 
 
-def call(socket_path, method, request, timeout):
-    # type: (str, str, bytes, float) -> bytes
+def call(socket_path: str, method: str, request: bytes, timeout: float) -> bytes:
     """Send ``request`` to ``method`` ("/package.Service/Method") and return the reply message.
 
     Raises:
@@ -90,12 +103,11 @@ class _Exchange(object):
         self.deadline = deadline
         self.timeout = timeout
         self.decoder = HeaderDecoder()
-        self.headers = {}  # type: Dict[str, str]
+        self.headers: Dict[str, str] = {}
         self.body = bytearray()
         self.going_away = ""
 
-    def unary(self, method, request):
-        # type: (str, bytes) -> bytes
+    def unary(self, method: str, request: bytes) -> bytes:
         headers = [
             (":method", "POST"),
             (":scheme", "http"),
@@ -124,8 +136,7 @@ class _Exchange(object):
             raise CallFailed(self.going_away or "the connection was closed by the other side") from None
         return self._message()
 
-    def _receive(self):
-        # type: () -> None
+    def _receive(self) -> None:
         """Read frames until our stream has ended."""
         while True:
             received = self._frame()
@@ -153,8 +164,7 @@ class _Exchange(object):
                 if last_stream & WINDOW < STREAM:  # else it still answers what it has begun
                     raise CallFailed(self.going_away)
 
-    def _header_block(self, received):
-        # type: (Frame) -> bool
+    def _header_block(self, received: Frame) -> bool:
         """Read a header block to its end and return whether it ended the stream."""
         block = without_padding(received)
         ends_stream = bool(received.flags & END_STREAM)
@@ -169,8 +179,7 @@ class _Exchange(object):
             raise CallFailed("the answer's headers cannot be read") from None
         return ends_stream
 
-    def _message(self):
-        # type: () -> bytes
+    def _message(self) -> bytes:
         status = self.headers.get("grpc-status", "")
         if status not in ("", "0"):
             number = int(status) if status.isdigit() else 2
@@ -189,8 +198,7 @@ class _Exchange(object):
             raise CallFailed("the answer breaks off after %d of %d bytes" % (len(message), length))
         return message
 
-    def _frame(self):
-        # type: () -> Frame
+    def _frame(self) -> Frame:
         head = self._read(9)
         length = struct.unpack(">I", b"\0" + head[:3])[0]
         kind, flags, stream = struct.unpack(">BBI", head[3:])
@@ -198,8 +206,7 @@ class _Exchange(object):
             raise CallFailed("what answers does not speak HTTP/2")
         return Frame(kind, flags, stream & WINDOW, self._read(length))
 
-    def _read(self, count):
-        # type: (int) -> bytes
+    def _read(self, count: int) -> bytes:
         data = bytearray()
         while len(data) < count:
             left = self.deadline - time.monotonic()
@@ -213,14 +220,12 @@ class _Exchange(object):
         return bytes(data)
 
 
-def frame(kind, flags, stream, payload):
-    # type: (int, int, int, bytes) -> bytes
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     """Return one HTTP/2 frame."""
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-def without_padding(received):
-    # type: (Frame) -> bytes
+def without_padding(received: Frame) -> bytes:
     """Return the payload of a DATA or HEADERS frame without padding and priority."""
     payload = received.payload
     if received.flags & PADDED:
@@ -230,8 +235,7 @@ def without_padding(received):
     return payload
 
 
-def encode_headers(headers):
-    # type: (List[Tuple[str, str]]) -> bytes
+def encode_headers(headers: List[Tuple[str, str]]) -> bytes:
     """Encode headers as HPACK literals without indexing: no state, no table, no Huffman code."""
     block = b""
     for name, value in headers:
@@ -239,14 +243,12 @@ def encode_headers(headers):
     return block
 
 
-def _encode_string(value):
-    # type: (str) -> bytes
+def _encode_string(value: str) -> bytes:
     data = value.encode("utf-8")
     return encode_integer(len(data), 7) + data
 
 
-def encode_integer(number, bits):
-    # type: (int, int) -> bytes
+def encode_integer(number: int, bits: int) -> bytes:
     """Encode an HPACK integer with a prefix of ``bits`` bits (RFC 7541, 5.1)."""
     limit = (1 << bits) - 1
     if number < limit:
@@ -260,8 +262,7 @@ def encode_integer(number, bits):
     return bytes(encoded)
 
 
-def decode_integer(data, position, bits):
-    # type: (bytes, int, int) -> Tuple[int, int]
+def decode_integer(data: bytes, position: int, bits: int) -> Tuple[int, int]:
     """Return an HPACK integer at ``position`` and where it ends."""
     limit = (1 << bits) - 1
     number = data[position] & limit
@@ -282,10 +283,9 @@ class HeaderDecoder(object):
     """HPACK, the reading side. Entries of the static table have no name here, except the HTTP status."""
 
     def __init__(self):
-        self.dynamic = []  # type: List[Tuple[str, str]]  # newest first
+        self.dynamic: List[Tuple[str, str]] = []  # newest first
 
-    def decode(self, block):
-        # type: (bytes) -> List[Tuple[str, str]]
+    def decode(self, block: bytes) -> List[Tuple[str, str]]:
         """Return the headers of one complete block; ValueError or IndexError if it is none."""
         headers = []
         position = 0
@@ -309,8 +309,7 @@ class HeaderDecoder(object):
                     self.dynamic.insert(0, (name, value))
         return headers
 
-    def _entry(self, index):
-        # type: (int) -> Tuple[str, str]
+    def _entry(self, index: int) -> Tuple[str, str]:
         if index > STATIC_ENTRIES:
             return self.dynamic[index - STATIC_ENTRIES - 1]
         if index in STATIC_STATUS:
@@ -318,8 +317,7 @@ class HeaderDecoder(object):
         return "static-%d" % index, ""
 
     @staticmethod
-    def _string(block, position):
-        # type: (bytes, int) -> Tuple[str, int]
+    def _string(block: bytes, position: int) -> Tuple[str, int]:
         is_huffman = bool(block[position] & 0x80)
         length, position = decode_integer(block, position, 7)
         data = block[position : position + length]
@@ -330,8 +328,7 @@ class HeaderDecoder(object):
         return data.decode("utf-8", "replace"), position + length
 
 
-def _huffman_codes():
-    # type: () -> Dict[Tuple[int, int], int]
+def _huffman_codes() -> Dict[Tuple[int, int], int]:
     """Return the symbol for each (length, code)."""
     codes = {}
     code = length = 0
@@ -346,8 +343,7 @@ def _huffman_codes():
 _HUFFMAN = _huffman_codes()
 
 
-def decode_huffman(data):
-    # type: (bytes) -> bytes
+def decode_huffman(data: bytes) -> bytes:
     """Decode a Huffman-coded HPACK string."""
     decoded = bytearray()
     code = length = 0
@@ -366,8 +362,7 @@ def decode_huffman(data):
     return bytes(decoded)
 
 
-def _percent_decoded(text):
-    # type: (str) -> str
+def _percent_decoded(text: str) -> str:
     """Decode grpc-message, in which everything but printable ASCII is %XX."""
     data = bytearray()
     position = 0

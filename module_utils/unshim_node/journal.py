@@ -10,9 +10,10 @@ backs up afresh and the first one's originals stay until commit.
 Shape of journal.json (format 1)::
 
     {"format": 1, "generation": 1, "state": "prepared", "source": "dockershim",
-     "steps":       [{"name", "stage", "status": "started|done|failed", "started", "finished", "controller", "message", "undo"}],
+     "steps":       [{"name", "stage", "status": "started|done|failed", "started", "finished", "controller",
+                      "message", "undo"}],
      "files":       {path: {"existed", "kind", "target", "mode", "uid", "gid", "size", "sha256", "backup", "attributes",
-                            "missing_directories", "written_sha256"}},
+                            "missing_directories", "written_sha256", "role", "secret"}},
      "units":       {name: {"active_state", "unit_file_state"}},
      "packages":    {name: {"before", "after"}},       # "" : not installed
      "annotations": {name: value or null},             # before the migration
@@ -158,7 +159,7 @@ class Journal(object):
         """
         if self.state == "committed":
             raise NodeError(
-                "The migration of this node is committed: Docker and the originals are gone, so it cannot be rolled back."
+                "The migration of this node is committed: Docker and the originals are gone, so there is no way back."
             )
         self.lock()
         if not self._is_begun():
@@ -186,9 +187,11 @@ class Journal(object):
         self._save()
         return True
 
-    def mark(self, event):
-        """Put ``event`` on the timeline, with the node's time."""
+    def mark(self, event, once=False):
+        """Put ``event`` on the timeline, with the node's time; with ``once``, only if it is not there yet."""
         self.lock()
+        if once and any(entry["event"] == event for entry in self._data["timeline"]):
+            return False
         self._data["timeline"].append({"event": event, "time": _now()})
         self._save()
         return True
@@ -243,8 +246,13 @@ class Journal(object):
         self._save()
         return True
 
-    def remember_file(self, path):
-        """Copy the original of ``path`` under backup/, once per generation; synced when this returns."""
+    def remember_file(self, path, role="", secret=True):
+        """Copy the original of ``path`` under backup/, once per generation; synced when this returns.
+
+        Args:
+            role: of the plan's FileChange; says which module restores it.
+            secret: whether the original may not be shown in a diff when it is restored.
+        """
         self.lock()
         if path in self._data["files"]:
             return False
@@ -253,6 +261,7 @@ class Journal(object):
         # A record without an entry means the journal lost its last write: the copy is older and therefore the original.
         if record is None:
             record, data = self._original(path)
+            record.update(role=role, secret=bool(secret))
             if not self.check_mode:
                 self._make_directory(os.path.dirname(record_path))
                 if data is not None:
@@ -270,6 +279,10 @@ class Journal(object):
         entry["written_sha256"] = _sha256(data)
         self._save()
         return True
+
+    def restorable(self, roles):
+        """Return the paths remembered with one of ``roles``, sorted."""
+        return sorted(path for path, record in self._data["files"].items() if record.get("role") in roles)
 
     def restore_file(self, path, check_mode=False):
         """Put the original of ``path`` back: bytes, mode, owner, symlink; or remove it if there was none.
@@ -291,14 +304,7 @@ class Journal(object):
         link_is_right = record["kind"] != "symlink" or _readlink(path) == record["target"]
         if now == original and link_is_right and (original is None or self._has_ownership(path, record)):
             return {"changed": False, "diff": {}}
-        # Unknown content is not shown: whether it is secret is known to the plan only, and backups may hold passwords.
-        diff = {
-            "before": "",
-            "after": "",
-            "before_header": path,
-            "after_header": path + (" (original)" if original is not None else " (absent)"),
-            "prepared": "%s: %s\n" % (path, "the original is put back" if original is not None else "removed"),
-        }
+        diff = files.diff(path, _text(now), _text(original), record.get("secret", True))
         if check_mode or self.check_mode:
             return {"changed": True, "diff": diff}
         self.lock()
@@ -319,20 +325,17 @@ class Journal(object):
         return {"changed": True, "diff": diff}
 
     def drop_backups(self):
-        """Remove every backup and archived journal: the migration is committed."""
+        """Remove every backup and archived journal, as the migration is committed; returns whether there were any."""
         self.lock()
-        if self.check_mode:
-            return True
-        found = False
-        for name in os.listdir(self.root):
+        names = os.listdir(self.root) if os.path.isdir(self.root) else []
+        names = [name for name in names if name == "backup" or name.startswith("journal-")]
+        for name in [] if self.check_mode else names:
             path = os.path.join(self.root, name)
-            if name == "backup":
+            if os.path.isdir(path):
                 shutil.rmtree(path)
-                found = True
-            elif name.startswith("journal-"):
+            else:
                 os.unlink(path)
-                found = True
-        return found
+        return bool(names)
 
     def by_hand(self):
         """Return the shell commands that go back to Docker without unshim, in order."""
@@ -403,8 +406,7 @@ class Journal(object):
 
     # Reading and writing
 
-    def _read(self):
-        # type: () -> None
+    def _read(self) -> None:
         self._damaged = False
         try:
             self._data = _parsed(self.path)
@@ -424,8 +426,8 @@ class Journal(object):
         except (OSError, ValueError) as error:
             raise NodeError(
                 "The journal %s %s, and its previous generation %s cannot be used either (%s). The originals are under "
-                "%s, at their own paths. Restore journal.json from a backup of the node, or go back by hand and move %s "
-                "away before the next run." % (self.path, what, previous, error, self.root + "/backup", self.root)
+                "%s, at their own paths. Restore journal.json from a backup of the node, or go back by hand and move "
+                "%s away before the next run." % (self.path, what, previous, error, self.root + "/backup", self.root)
             ) from error
         self._damaged = True
         warning = "The journal %s %s; its previous generation is used. Its last entry may be lost." % (self.path, what)
@@ -615,6 +617,10 @@ def _read_json(path):
         return json.loads(data.decode("utf-8"))
     except ValueError:
         return None
+
+
+def _text(data):
+    return None if data is None else data.decode("utf-8", "replace")
 
 
 def _readlink(path):

@@ -4,6 +4,30 @@ import os
 import traceback
 
 from .errors import NodeError
+from .journal import ROOT, Journal
+
+JOURNAL_ROOT_OPTION = {"type": "path", "default": ROOT}
+
+# The plan's FileChange. no_log keeps file contents out of the node's system log, where Ansible notes each call;
+# hide_only_secrets() then lets through to the controller whatever is not secret.
+FILES_OPTION = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "no_log": True,
+    "options": {
+        "path": {"type": "path", "required": True},
+        "before": {"type": "str"},
+        "after": {"type": "str"},
+        "mode": {"type": "str", "default": "0644"},
+        "owner": {"type": "str", "default": "root"},
+        "group": {"type": "str", "default": "root"},
+        "role": {"type": "str", "default": "other"},
+        "secret": {"type": "bool", "default": False},
+        "stage": {"type": "str", "default": "prepare"},
+        "reason": {"type": "str", "default": ""},
+    },
+}
 
 
 def run(module, act):
@@ -24,6 +48,22 @@ def run(module, act):
         failure.setdefault("changed", False)
         return module.fail_json(**failure)
     return module.exit_json(**outcome)
+
+
+def open_journal(module):
+    """Return the node's journal; in check mode nothing written to it leaves memory. Its warnings become Ansible's."""
+    journal = Journal.load(module.params["journal_root"], check_mode=module.check_mode)
+    for warning in journal.warnings:
+        module.warn(warning)
+    return journal
+
+
+def hide_only_secrets(module, changes):
+    """Let the module's output hold file contents, except those of secret files."""
+    module.no_log_values.clear()
+    for change in changes:
+        if change["secret"]:
+            module.no_log_values.update(text for text in (change["before"], change["after"]) if text and text.strip())
 
 
 def describe_os_error(error):

@@ -23,21 +23,18 @@ START_TIMEOUT = 120  # s; longer than systemd's own default of 90, so that syste
 LOG_LINES = 15
 
 
-def show(unit):
-    # type: (str) -> Dict[str, str]
+def show(unit: str) -> Dict[str, str]:
     """Return the unit's PROPERTIES by name; an unknown unit has LoadState "not-found"."""
     result = commands.run(["systemctl", "show", "--no-pager", "-p", ",".join(PROPERTIES), "--", unit], timeout=30)
     found = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
     return {name: found.get(name, "") for name in PROPERTIES}  # an old systemd leaves out what it does not know
 
 
-def exists(unit):
-    # type: (str) -> bool
+def exists(unit: str) -> bool:
     return show(unit)["LoadState"] not in ("not-found", "")
 
 
-def active(unit):
-    # type: (str) -> bool
+def active(unit: str) -> bool:
     """Return whether the unit runs; a unit on its way up or reloading counts, it has to be stopped all the same."""
     return show(unit)["ActiveState"] in ("active", "activating", "reloading")
 
@@ -129,7 +126,8 @@ def wait_active(unit, seconds):
             return
         if state == "failed" or time.monotonic() >= deadline:
             raise NodeError(
-                "The unit %s is %s, not active, after %g s. The end of its log:\n%s" % (unit, state, seconds, log(unit)),
+                "The unit %s is %s, not active, after %g s. The end of its log:\n%s"
+                % (unit, state, seconds, log(unit)),
                 {"unit": unit, "unit_state": state},
             )
         time.sleep(0.2)

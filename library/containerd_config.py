@@ -1,0 +1,416 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: put containerd's planned files in place and prove that its CRI service answers."""
+
+DOCUMENTATION = r"""
+---
+module: containerd_config
+short_description: Configure containerd for Kubernetes and prove that it answers
+description:
+  - Writes the plan's files (containerd's configuration, registries, systemd drop-ins, kernel modules, sysctls), each
+    only if it still is as the planner saw it, and keeps every original in the node's journal.
+  - Lets the installed containerd read a new configuration before it replaces the old one.
+  - Restarts containerd only if a file it reads at its start was changed, a restart was interrupted, or it does not run.
+  - Ends with the CRI gate. If the runtime does not answer the kubelet's CRI version in time, the files of this run are
+    put back, containerd is returned to them, and the module fails with the cause.
+author: unshim contributors (@unshim)
+options:
+  state:
+    description:
+      - V(present) applies O(files).
+      - V(restored) puts every original back and returns containerd to whether it ran and was enabled.
+    type: str
+    choices: [present, restored]
+    default: present
+  files:
+    description: The plan's file changes.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The file.
+        type: path
+        required: true
+      before:
+        description: Its content when the plan was made; none if it was not there.
+        type: str
+      after:
+        description: Its content to be; none removes it.
+        type: str
+      mode:
+        description: Permission bits, octal.
+        type: str
+        default: '0644'
+      owner:
+        description: Owner, a name or number.
+        type: str
+        default: root
+      group:
+        description: Group, a name or number.
+        type: str
+        default: root
+      role:
+        description: What the file is for; says whether containerd has to be restarted for it.
+        type: str
+        default: other
+      secret:
+        description: Whether its content must not be shown.
+        type: bool
+        default: false
+      stage:
+        description: The plan's stage. Not used.
+        type: str
+        default: prepare
+      reason:
+        description: Why the plan holds the file. Not used.
+        type: str
+        default: ''
+  modules:
+    description: Kernel modules to load now. One that cannot be loaded is a warning.
+    type: list
+    elements: str
+    default: []
+  sysctls:
+    description: Sysctls to set now, where they differ. One that cannot be set is a warning.
+    type: dict
+    default: {}
+  containerd_version:
+    description: The version the plan was made for; another installed one is refused. Empty takes any.
+    type: str
+    default: ''
+  socket:
+    description: containerd's socket, a path or an endpoint.
+    type: str
+    default: /run/containerd/containerd.sock
+  cri_api:
+    description: The CRI versions the kubelet speaks, the preferred one first; one of them has to be served.
+    type: list
+    elements: str
+    choices: [v1, v1alpha2]
+    default: [v1, v1alpha2]
+  cri_timeout:
+    description: Seconds the CRI service may take to be ready.
+    type: float
+    default: 30
+  journal_root:
+    description: Directory of the node's journal.
+    type: path
+    default: /var/lib/unshim
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+    details: Content of secret files is left out.
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second run indicates no change.
+    support: full
+  safe_file_operations:
+    description: Uses safe, atomic writes.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Configure containerd as planned
+  containerd_config:
+    files: "{{ ansible_facts.runtime_plan.files | selectattr('stage', 'equalto', 'prepare') }}"
+    modules: "{{ ansible_facts.runtime_plan.modules }}"
+    sysctls: "{{ ansible_facts.runtime_plan.sysctls }}"
+    cri_api: "{{ ansible_facts.runtime_plan.cri_api }}"
+
+- name: Give containerd its own files back
+  containerd_config:
+    state: restored
+"""
+
+RETURN = r"""
+cri:
+  description: What the runtime said; empty where it was not asked, as in check mode before a change.
+  returned: success
+  type: dict
+  sample:
+    api: v1
+    runtime_name: containerd
+    runtime_version: 1.6.20
+    runtime_api_version: v1
+    conditions:
+      RuntimeReady: {status: true, reason: '', message: ''}
+restarted:
+  description: Whether containerd was started or restarted.
+  returned: success
+  type: bool
+  sample: true
+changed_files:
+  description: The files that were written, removed or restored.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/containerd/config.toml]
+loaded_modules:
+  description: Kernel modules that were loaded.
+  returned: success
+  type: list
+  elements: str
+  sample: [br_netfilter]
+set_sysctls:
+  description: Sysctls that were set in the running kernel.
+  returned: success
+  type: dict
+  sample: {"net.ipv4.ip_forward": "1"}
+put_back:
+  description: Files that were put back because the CRI gate failed.
+  returned: when the gate failed
+  type: list
+  elements: str
+  sample: [/etc/containerd/config.toml]
+"""
+
+import os
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.unshim_node import commands, containerd, cri, files, module_run, systemd
+from ansible.module_utils.unshim_node.errors import NodeError
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
+    "files": module_run.FILES_OPTION,
+    "modules": {"type": "list", "elements": "str", "default": []},
+    "sysctls": {"type": "dict", "default": {}},
+    "containerd_version": {"type": "str", "default": ""},
+    "socket": {"type": "str", "default": "/run/containerd/containerd.sock"},
+    "cri_api": {"type": "list", "elements": "str", "choices": list(cri.APIS), "default": list(cri.APIS)},
+    "cri_timeout": {"type": "float", "default": 30},
+    "journal_root": module_run.JOURNAL_ROOT_OPTION,
+}
+# Every role of the plan's files but the kubelet's, which kubelet_runtime restores.
+ROLES = ("containerd_config", "registry", "sysctl", "modules", "crictl", "cni", "other")
+PENDING = "restart_pending"
+
+
+def check_program(module):
+    """Raise if containerd is not installed, or not the one the files were made for; returns whether it is there."""
+    if commands.find("containerd") is None:
+        if module.check_mode:
+            module.warn("containerd is not installed yet, so the new configuration could not be checked with it.")
+            return False
+        raise NodeError("containerd is not installed on this node; nothing was changed. Run containerd_install first.")
+    refuse_other_version(module.params["containerd_version"])
+    return True
+
+
+def refuse_other_version(wanted):
+    if not wanted:
+        return
+    words = commands.run(["containerd", "--version"], timeout=15).out.split()
+    version = words[2].lstrip("v") if len(words) > 2 else ""
+    if version.split("~")[0].split("+")[0] != wanted.lstrip("v").split("~")[0].split("+")[0].split("-")[0]:
+        raise NodeError(
+            "The plan is for containerd %s, this node has %s; nothing was changed. Run again to plan anew."
+            % (wanted, version or "an unknown version")
+        )
+
+
+class Originals(object):
+    """Files as they were when this run began, to put them back if the gate fails."""
+
+    def __init__(self, changes):
+        self.kept = []
+        for change in changes:
+            path = change["path"]
+            data = files.read_bytes(path)
+            self.kept.append((path, data, os.stat(path) if data is not None else None, files.missing_directories(path)))
+
+    def put_back(self):
+        for path, data, info, new_directories in reversed(self.kept):
+            if data is None:
+                files.remove(path)
+                for directory in reversed(new_directories):
+                    if os.path.isdir(directory) and not os.listdir(directory):
+                        os.rmdir(directory)
+            else:
+                files.write_atomically(path, data, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
+        return [path for path, _, _, _ in self.kept]
+
+
+def prepare_kernel(module):
+    """Load modules and set sysctls that are missing; returns (loaded, set)."""
+    loaded, changed = [], {}
+    for name in module.params["modules"]:
+        if containerd.module_is_there(name):
+            continue
+        warning = "" if module.check_mode else containerd.load_module(name)
+        if warning:
+            module.warn(warning)
+        else:
+            loaded.append(name)
+    for name, value in sorted(module.params["sysctls"].items()):
+        value = " ".join(str(value).split())
+        now = containerd.sysctl(name)
+        if now == value:
+            continue
+        if now is None:
+            # In check mode the module that brings it, such as br_netfilter, has not been loaded.
+            if not (module.check_mode and loaded):
+                module.warn("This kernel has no sysctl %s; it was not set to %s." % (name, value))
+            continue
+        warning = "" if module.check_mode else containerd.set_sysctl(name, value)
+        if warning:
+            module.warn(warning)
+        else:
+            changed[name] = value
+    return loaded, changed
+
+
+def gate(params):
+    return cri.wait_ready(params["socket"], params["cri_api"], params["cri_timeout"])
+
+
+def present(module):
+    params = module.params
+    journal = module_run.open_journal(module)
+    can_check = check_program(module)
+    pending = files.pending(params["files"])
+    files.check_writable(pending, [journal.path] if pending else [])
+    for change in pending if can_check else []:
+        if change["role"] == "containerd_config" and change["path"].endswith(".toml") and change["after"] is not None:
+            containerd.check_config(change["after"])
+    unit = systemd.show(containerd.UNIT)
+    was_active = unit["ActiveState"] == "active"
+    was_enabled = unit["UnitFileState"] not in ("disabled", "")
+    restart = bool(journal.get(PENDING)) or not was_active or any(containerd.needs_restart(one) for one in pending)
+    reload = unit["NeedDaemonReload"] == "yes" or any(containerd.is_unit_file(one["path"]) for one in pending)
+    outcome = {
+        "restarted": restart,
+        "changed_files": [one["path"] for one in pending],
+        "diff": [files.apply_change(one, journal, True)["diff"] for one in pending],
+        "cri": {},
+    }
+    outcome["loaded_modules"], outcome["set_sysctls"] = prepare_kernel(module)
+    outcome["changed"] = bool(
+        pending or restart or not was_enabled or outcome["loaded_modules"] or outcome["set_sysctls"]
+    )
+    if module.check_mode:
+        if not pending and not restart:
+            outcome["cri"] = gate(params)
+        return outcome
+    if not (pending or restart or not was_enabled):
+        outcome["cri"] = proved(params, Originals([]), True, False)
+        return outcome
+    journal.remember_unit(containerd.UNIT, unit["ActiveState"], unit["UnitFileState"])
+    with journal.step("configure containerd", "prepare", "the originals are in the journal's files"):
+        originals = Originals(pending)
+        if restart:
+            journal.note(PENDING, True)
+        try:
+            for change in pending:
+                files.apply_change(change, journal, False)
+            if reload:
+                systemd.daemon_reload()
+            if restart:
+                systemd.restart(containerd.UNIT)
+            if not was_enabled:
+                systemd.enable(containerd.UNIT)
+        except (NodeError, OSError) as error:
+            take_back(originals, was_active, reload)
+            journal.note(PENDING, None)
+            message = error.message if isinstance(error, NodeError) else module_run.describe_os_error(error)
+            raise NodeError(
+                "%s\nThe files of this run were put back." % message, {"put_back": outcome["changed_files"]}
+            ) from error
+        try:
+            outcome["cri"] = proved(params, originals, was_active, reload)
+        finally:
+            journal.note(PENDING, None)
+    return outcome
+
+
+def proved(params, originals, was_active, reload):
+    """Return what the CRI gate says; if it fails, take this run back and raise with the cause."""
+    try:
+        return gate(params)
+    except cri.CriError as error:
+        evidence = containerd.why_not(cri.socket_file(params["socket"]))
+        taken = take_back(originals, was_active, reload)
+        what = "The files of this run were put back. " if taken else ""
+        raise NodeError(
+            "containerd is not ready for a kubelet: %s\n%s%s" % (error.message, what, evidence),
+            dict(error.details, put_back=taken),
+        ) from error
+
+
+def take_back(originals, was_active, reload):
+    """Put the files of this run back and containerd with them; returns their paths."""
+    if not originals.kept:
+        return []
+    taken = originals.put_back()
+    if reload:
+        systemd.daemon_reload()
+    if was_active:
+        systemd.restart(containerd.UNIT)
+    else:
+        systemd.stop(containerd.UNIT)
+    return taken
+
+
+def restored(module):
+    journal = module_run.open_journal(module)
+    paths = journal.restorable(ROLES)
+    predicted = {path: journal.restore_file(path, check_mode=True) for path in paths}
+    paths = [path for path in paths if predicted[path]["changed"]]
+    unit_was = journal.units.get(containerd.UNIT)
+    unit = systemd.show(containerd.UNIT)
+    runs = unit["ActiveState"] == "active"
+    ran = unit_was is None or unit_was["active_state"] == "active"
+    was_enabled = unit_was is None or unit_was["unit_file_state"] == "enabled"
+    read_at_start = [
+        path for path in paths if containerd.needs_restart({"path": path, "role": journal.files[path]["role"]})
+    ]
+    restart = unit_was is not None and ran and bool(not runs or journal.get(PENDING) or read_at_start)
+    stop = not ran and runs
+    disable = not was_enabled and unit["UnitFileState"] == "enabled"
+    outcome = {
+        "changed": bool(paths or restart or stop or disable),
+        "restarted": restart,
+        "changed_files": paths,
+        "diff": [predicted[path]["diff"] for path in paths],
+        "cri": {},
+        "loaded_modules": [],
+        "set_sysctls": {},
+    }
+    if module.check_mode or not outcome["changed"]:
+        return outcome
+    files.check_writable([], paths)
+    with journal.step("restore containerd's files", "rollback"):
+        if restart:
+            journal.note(PENDING, True)
+        for path in paths:
+            journal.restore_file(path)
+        if any(containerd.is_unit_file(path) for path in paths):
+            systemd.daemon_reload()
+        if restart:
+            systemd.restart(containerd.UNIT)
+        if stop:
+            systemd.stop(containerd.UNIT)
+        if disable:
+            systemd.disable(containerd.UNIT)
+        journal.note(PENDING, None)
+    for warning in journal.warnings:
+        module.warn(warning)
+    return outcome
+
+
+def act(module):
+    module_run.hide_only_secrets(module, module.params["files"])
+    return present(module) if module.params["state"] == "present" else restored(module)
+
+
+def main():
+    module_run.run(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), act)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: ask a runtime over the CRI whether it is ready for a kubelet."""
+
+DOCUMENTATION = r"""
+---
+module: cri_status
+short_description: Prove that a container runtime answers the kubelet
+description:
+  - Asks the runtime over its CRI socket, in the API version the kubelet speaks, for its version and conditions, and
+    whether images are present. Needs no crictl on the node.
+  - Fails if a required condition is false or an image is missing after O(timeout).
+author: unshim contributors (@unshim)
+options:
+  endpoint:
+    description: The CRI endpoint, as the kubelet is given it.
+    type: str
+    default: unix:///run/containerd/containerd.sock
+  api:
+    description: The CRI versions the kubelet speaks, the preferred one first; one of them has to be served.
+    type: list
+    elements: str
+    choices: [v1, v1alpha2]
+    default: [v1, v1alpha2]
+  require:
+    description: Conditions that have to be true.
+    type: list
+    elements: str
+    default: [RuntimeReady]
+  images:
+    description: Images that have to be present. Empty names are passed over.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds to go on asking.
+    type: float
+    default: 30
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+    details: Changes nothing at any time. In check mode what is not ready is a warning, as steps before it did nothing.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second run indicates no change.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Prove that containerd is ready and has the pause image
+  cri_status:
+    api: [v1alpha2]
+    require: [RuntimeReady, NetworkReady]
+    images: [registry.k8s.io/pause:3.6]
+"""
+
+RETURN = r"""
+ready:
+  description: Whether everything asked for is there. Only in check mode it can be false without the module failing.
+  returned: success
+  type: bool
+  sample: true
+cri:
+  description: What the runtime said.
+  returned: when it answered
+  type: dict
+  sample:
+    api: v1
+    runtime_name: containerd
+    runtime_version: 1.6.20
+    runtime_api_version: v1
+    conditions:
+      RuntimeReady: {status: true, reason: '', message: ''}
+images_missing:
+  description: Images of O(images) the runtime does not have.
+  returned: when it answered
+  type: list
+  elements: str
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.unshim_node import cri, module_run
+
+ARGUMENTS = {
+    "endpoint": {"type": "str", "default": "unix:///run/containerd/containerd.sock"},
+    "api": {"type": "list", "elements": "str", "choices": list(cri.APIS), "default": list(cri.APIS)},
+    "require": {"type": "list", "elements": "str", "default": ["RuntimeReady"]},
+    "images": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "float", "default": 30},
+}
+
+
+def ask(params):
+    """Return the module's result; CriError if something required is not there."""
+    said = cri.wait_ready(params["endpoint"], params["api"], params["timeout"], params["require"])
+    client = cri.Client(params["endpoint"], said["api"])
+    missing = [name for name in params["images"] if name and not client.image_present(name)]
+    if missing:
+        raise cri.CriError(
+            "The runtime at %s does not have %s. Load or pull it into the namespace k8s.io (containerd_images does)."
+            % (client.socket_path, ", ".join(missing)),
+            {"cri": said, "images_missing": missing},
+        )
+    return {"changed": False, "ready": True, "cri": said, "images_missing": []}
+
+
+def act(module):
+    if not module.check_mode:
+        return ask(module.params)
+    try:
+        return ask(dict(module.params, timeout=0))
+    except cri.CriError as error:
+        module.warn("Not ready; outside check mode earlier steps may have made it so: " + error.message)
+        return dict({"changed": False, "ready": False, "images_missing": [], "cri": {}}, **error.details)
+
+
+def main():
+    module_run.run(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), act)
+
+
+if __name__ == "__main__":
+    main()

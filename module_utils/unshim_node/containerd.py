@@ -1,0 +1,106 @@
+"""containerd as a service: check a configuration, load what the kernel needs, and say why CRI does not answer."""
+
+import os
+import re
+import tempfile
+
+from . import commands, files, systemd
+from .errors import NodeError
+
+UNIT = "containerd.service"
+
+
+def check_config(text: str) -> None:
+    """Let the installed containerd read ``text`` as its configuration, before it replaces the one in use.
+
+    Raises:
+        NodeError: containerd rejects it.
+    """
+    descriptor, path = tempfile.mkstemp(prefix="unshim-", suffix=".toml")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(text.encode("utf-8"))
+        result = commands.run(["containerd", "--config", path, "config", "dump"], timeout=30, check=False)
+    finally:
+        os.unlink(path)
+    if result.rc != 0:
+        said = commands.last_lines(result.err or result.out, 3).replace(path, "the new configuration")
+        raise NodeError(
+            "The installed containerd rejects the new configuration, so nothing was changed: %s" % said,
+            {"rc": result.rc},
+        )
+
+
+def plugin_line(socket: str) -> str:
+    """Return what `ctr plugins ls` says of the CRI plugin, "" if it cannot be asked."""
+    result = commands.run(["ctr", "--address", socket, "plugins", "ls"], timeout=15, check=False)
+    lines = [" ".join(line.split()) for line in result.out.splitlines() if re.search(r"\bcri\b|\.cri\.", line)]
+    return "; ".join(lines)
+
+
+def why_not(socket: str) -> str:
+    """Return the evidence for a CRI service that does not answer: the plugin's state and the end of the log."""
+    try:
+        plugin = plugin_line(socket) or "it lists no CRI plugin"
+    except NodeError as error:
+        plugin = error.message
+    return "`ctr plugins ls`: %s\nThe end of containerd's log:\n%s" % (plugin, systemd.log(UNIT, 8))
+
+
+def is_unit_file(path: str) -> bool:
+    """Return whether systemd reads ``path``."""
+    return bool(re.match(r"/(etc|run|usr/lib|lib|usr/local/lib)/systemd/", path))
+
+
+def needs_restart(change: dict) -> bool:
+    """Return whether containerd reads the file only when it starts.
+
+    Registries' hosts.toml are read at each pull, and the CNI directory is watched.
+    """
+    path = change["path"]
+    return (change.get("role") == "containerd_config" and not is_unit_file(path)) or "/containerd.service" in path
+
+
+# The kernel
+
+
+def module_is_there(name: str) -> bool:
+    """Return whether a kernel module is loaded or built in."""
+    name = name.replace("-", "_")
+    if os.path.isdir("/sys/module/" + name):
+        return True
+    if name == "br_netfilter":
+        return os.path.isdir("/proc/sys/net/bridge")
+    with open("/proc/filesystems", encoding="utf-8") as stream:
+        return name in stream.read().split()
+
+
+def load_module(name: str) -> str:
+    """Load a kernel module and return a warning where that cannot be done, else ""."""
+    if commands.find("modprobe") is None:
+        return "The kernel module %s is not there and the node has no modprobe to load it." % name
+    result = commands.run(["modprobe", "--", name], timeout=30, check=False)
+    if result.rc == 0:
+        return ""
+    return "The kernel module %s cannot be loaded: %s." % (name, commands.last_lines(result.err, 1))
+
+
+def sysctl_path(name: str) -> str:
+    """Return the file of a sysctl; as for sysctl(8), a name that holds a slash is separated by slashes."""
+    return "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
+
+
+def sysctl(name: str) -> str:
+    """Return a sysctl's value with single spaces, or None if this kernel has none such."""
+    data = files.read_bytes(sysctl_path(name))
+    return None if data is None else " ".join(data.decode("utf-8", "replace").split())
+
+
+def set_sysctl(name: str, value: str) -> str:
+    """Set a sysctl in the running kernel and return a warning where that cannot be done, else ""."""
+    try:
+        with open(sysctl_path(name), "w", encoding="utf-8") as stream:
+            stream.write(value)
+    except OSError as error:
+        return "The sysctl %s cannot be set to %s: %s." % (name, value, error.strerror)
+    return ""

@@ -1,0 +1,117 @@
+"""The kubelet as a process: which runtime it was started for, and whether it stays up."""
+
+import json
+import os
+import re
+import time
+
+from . import cri, files, systemd
+from .errors import NodeError
+
+UNIT = "kubelet.service"
+FLAG = "--container-runtime-endpoint"
+# klog marks errors and fatal errors by the line's first letter; the rest is what cobra and systemd print.
+TELLING = re.compile(r"^[EF]\d{4} |\b(panic|error|failed|fatal)\b|unknown (flag|shorthand)", re.I)
+LOG_LINES = 15
+
+
+def command_line(pid: int) -> list:
+    """Return the arguments of process ``pid``, [] if there is none."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as stream:
+            words = stream.read().split(b"\0")
+    except OSError:
+        return []
+    return [word.decode("utf-8", "replace") for word in words[:-1]]
+
+
+def flag(words: list, name: str) -> str:
+    """Return the value of a flag on a command line (the last one counts), "" if it is not there."""
+    value = ""
+    for position, word in enumerate(words):
+        if word.startswith(name + "="):
+            value = word[len(name) + 1 :]
+        elif word == name and position + 1 < len(words):
+            value = words[position + 1]
+    return value
+
+
+def endpoint_in_config(data: bytes) -> str:
+    """Return containerRuntimeEndpoint of a KubeletConfiguration in YAML or JSON, "" if it has none.
+
+    Nodes have no YAML parser; a top-level scalar is one line that starts with its name.
+    """
+    text = data.decode("utf-8", "replace")
+    if text.lstrip().startswith("{"):
+        try:
+            return str(json.loads(text).get("containerRuntimeEndpoint", ""))
+        except ValueError:
+            return ""
+    match = re.search(r"""^["']?containerRuntimeEndpoint["']?\s*:\s*(?:"([^"]*)"|'([^']*)'|([^\s#]+))""", text, re.M)
+    return next((value for value in match.groups() if value), "") if match else ""
+
+
+def endpoint(pid: int) -> str:
+    """Return the socket the kubelet ``pid`` was started with, as a path; "" if it names none (dockershim's default)."""
+    words = command_line(pid)
+    value = flag(words, FLAG)
+    config = flag(words, "--config")
+    if not value and config:
+        value = endpoint_in_config(files.read_bytes(os.path.join("/proc/%d/root" % pid, config.lstrip("/"))) or b"")
+    return cri.socket_file(value)
+
+
+def uses(unit: str, wanted: str) -> bool:
+    """Return whether the unit is active and its process was started with endpoint ``wanted``."""
+    state = systemd.show(unit)
+    return state["ActiveState"] == "active" and endpoint(int(state["MainPID"] or 0)) == cri.socket_file(wanted)
+
+
+def stays_up(unit, timeout, watch):
+    """Wait until the unit is active, then watch that the same process goes on for ``watch`` seconds; returns its pid.
+
+    Raises:
+        NodeError: it did not come up or ended, with the telling lines of its log.
+    """
+    began = time.time()
+    deadline = time.monotonic() + timeout
+    pid = up_since = None
+    while True:
+        state = systemd.show(unit)
+        now = int(state["MainPID"] or 0) if state["ActiveState"] == "active" else 0
+        if pid and now != pid:
+            raise NodeError(
+                "The kubelet ended %.1f s after its start (%s). Its log says:\n%s"
+                % (time.monotonic() - up_since, describe(state), telling_lines(unit, began)),
+                {"unit": unit, "unit_state": state["ActiveState"]},
+            )
+        if now and not pid:
+            pid, up_since = now, time.monotonic()
+        if pid and time.monotonic() - up_since >= watch:
+            return pid
+        if not pid and (state["ActiveState"] == "failed" or time.monotonic() >= deadline):
+            raise NodeError(
+                "The kubelet did not start (%s). Its log says:\n%s" % (describe(state), telling_lines(unit, began)),
+                {"unit": unit, "unit_state": state["ActiveState"]},
+            )
+        time.sleep(0.25)
+
+
+def describe(state):
+    return "unit %s/%s, result %s, exit status %s" % (
+        state["ActiveState"],
+        state["SubState"],
+        state["Result"] or "unknown",
+        state["ExecMainStatus"] or "unknown",
+    )
+
+
+def telling_lines(unit: str, since: float) -> str:
+    """Return the last lines of the unit's log that tell of an error, or simply its last lines."""
+    return pick_telling(systemd.log(unit, lines=500, since=since - 1))
+
+
+def pick_telling(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if TELLING.search(line)]
+    return "\n".join((telling or lines)[-LOG_LINES:])
