@@ -1,0 +1,44 @@
+"""What the API side raises for the operator to read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class KubeError(Exception):
+    """Something is wrong with the cluster or the way to it.
+
+    Args:
+        message: one or two complete sentences: what is wrong, on which server, file or object, and what to do.
+        details: optional facts for programs; they become further keys of the module's result.
+    """
+
+    def __init__(self, message: str, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = dict(details or {})
+
+
+class Unreachable(KubeError):
+    """The API server gave no answer."""
+
+
+class Refused(KubeError):
+    """The API server answered with an error.
+
+    Args:
+        status: the HTTP status.
+        said: the server's own message.
+        reason: its machine-readable reason, for example "NotFound".
+        causes: the ``details.causes`` of its Status, dicts with "reason" and "message".
+    """
+
+    def __init__(self, message: str, status: int, said: str = "", reason: str = "", causes: tuple[dict[str, Any], ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.said = said
+        self.reason = reason
+        self.causes = causes
+
+    def has_cause(self, reason: str) -> bool:
+        return any(cause.get("reason") == reason for cause in self.causes)
