@@ -13,6 +13,8 @@ wait_for_engine() {
     until answers; do
         tries=$((tries + 1))
         [ "$tries" -le 300 ] || return 1
+        # dockerd that has ended will not answer: say so now, not after a minute.
+        [ ! -e "$STATE_DIR/dockerd.pid" ] || kill -0 "$(cat "$STATE_DIR/dockerd.pid")" || return 1
         sleep 0.2
     done
 }
@@ -35,11 +37,17 @@ start_engine() {
     wait_for_engine
 }
 
+# Ask it to end and wait until it has: a start right after would find its socket and pid file still in use.
+end_process() {
+    kill "$1" 2>/dev/null || return 0
+    while kill -0 "$1" 2>/dev/null; do sleep 0.2; done
+}
+
 stop_engine() {
     case $(cat "$record") in
         systemctl) systemctl stop docker.socket docker.service ;;
         service) service docker stop ;;
-        dockerd) kill "$(cat "$STATE_DIR/dockerd.pid")" ;;
+        dockerd) end_process "$(cat "$STATE_DIR/dockerd.pid")" ;;
     esac
     rm -f "$record" "$STATE_DIR/dockerd.pid"
 }
@@ -53,6 +61,12 @@ case ${1:-} in
         ;;
     stop)
         [ -e "$record" ] || exit 0
+        # Somebody else may have come to rely on it meanwhile.
+        others=$(docker ps --quiet | wc -l)
+        if [ "$others" -gt 0 ]; then
+            say "the Docker Engine stays: $others containers still run on it"
+            exit 0
+        fi
         with_progress "stop the Docker Engine" stop_engine
         ;;
     *)

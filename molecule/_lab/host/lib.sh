@@ -25,6 +25,7 @@ die() {
 debian_mirror() {
     # shellcheck disable=SC1091
     [ "$(. /etc/os-release && echo "$ID")" = debian ] || return 0
+    # shellcheck disable=SC2016  # apt-get's own placeholders
     apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(SUITE)' 2>/dev/null |
         awk '$2 == "Debian" && $NF !~ /security|updates|backports/ { sub("/$", "", $1); print $1; exit }'
 }

@@ -16,7 +16,7 @@ import_base() {
     local mirror
     mirror=$(debian_mirror)
     mmdebstrap "${options[@]}" "$suite" - ${mirror:+"$mirror"} |
-        docker import --change 'LABEL unshim.lab=1' - "$image.part" &&
+        docker import --change 'LABEL unshim.lab.image=1' - "$image.part" &&
         docker tag "$image.part" "$image" &&
         docker rmi "$image.part"
 }

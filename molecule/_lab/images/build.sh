@@ -19,12 +19,12 @@ build() {
     for argument in "$@"; do options+=(--build-arg "$argument"); done
     # The classic builder is in every engine; BuildKit needs a plugin that distributions leave out.
     DOCKER_BUILDKIT=0 with_progress "image $name" \
-        docker build --force-rm --label unshim.lab=1 "${options[@]}" -t "$image" "$here/$directory"
+        docker build --force-rm --label unshim.lab.image=1 "${options[@]}" -t "$image" "$here/$directory"
 }
 
 # The binaries as an image, so that the others can COPY --from it and no build context carries them.
 import_kubernetes() {
-    tar -C "$1" -c . | docker import --change 'LABEL unshim.lab=1' - "$2"
+    tar -C "$1" -c . | docker import --change 'LABEL unshim.lab.image=1' - "$2"
 }
 
 mkdir -p "$CACHE_DIR"
@@ -74,6 +74,7 @@ build kube-proxy kube-proxy BASE="$base" KUBERNETES="$kubernetes"
 pushed[kube-proxy:$version]=$image
 for suite in "${suites[@]}"; do
     build "node-$suite" node SYSTEMD="${fresh[$suite]}" KUBERNETES="$kubernetes"
+    # shellcheck disable=SC2034  # read by its name, in pairs
     node[$suite]=$image
 done
 

@@ -8,5 +8,5 @@ base=$("$LAB_DIR/images/base.sh" bookworm)
 image=unshim-lab/builder:$(content_tag "$base" "$LAB_DIR/images/builder")
 has_image "$image" ||
     with_progress "builder image" \
-        docker build --force-rm --label unshim.lab=1 --build-arg BASE="$base" -t "$image" "$LAB_DIR/images/builder"
+        docker build --force-rm --label unshim.lab.image=1 --build-arg BASE="$base" -t "$image" "$LAB_DIR/images/builder"
 printf '%s\n' "$image"
