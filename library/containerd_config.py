@@ -106,7 +106,7 @@ attributes:
     support: full
     details: Content of secret files is left out.
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run indicates no change.
+    description: When run twice in a row outside check mode with the same arguments, the second run indicates no change.
     support: full
   safe_file_operations:
     description: Uses safe, atomic writes.

@@ -45,7 +45,7 @@ attributes:
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: none
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run indicates no change.
+    description: When run twice in a row outside check mode with the same arguments, the second run indicates no change.
     support: full
 """
 
