@@ -1,0 +1,78 @@
+"""Make a node's plan on the controller. The node is never contacted: the work is in module_utils/unshim/plan.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
+from unshim import plan, plan_text, records  # noqa: E402
+from unshim.facts import Facts  # noqa: E402
+from unshim.plan_model import Settings  # noqa: E402
+
+
+class ActionModule(ActionBase):
+    """See library/migration_plan.py for the documentation."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_diff = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        node = task_vars.get("inventory_hostname", "")
+        _, args = self.validate_argument_spec({"facts": {"type": "dict"}, "settings": {"type": "dict", "default": {}}})
+        data = args["facts"] or (task_vars.get("ansible_facts") or {}).get("runtime")
+        if not data:
+            raise AnsibleActionFail(
+                f"There are no facts of {node} to plan with: run runtime_facts before migration_plan, or give facts."
+            )
+        try:
+            facts = records.from_data(Facts, data)
+        except Exception as error:
+            raise AnsibleActionFail(f"facts are not those of runtime_facts: {_first_line(error)}") from error
+        settings = _settings(args["settings"])
+        made = plan.make(facts, settings, node)
+        as_data = records.to_data(made)
+        as_data["blockers"] = records.to_data(list(made.blockers))
+        result.update(
+            changed=False,
+            ansible_facts={"runtime_plan": as_data},
+            text=plan_text.render(made),
+            summary=plan_text.summary(made),
+        )
+        if self._task.diff:
+            result["diff"] = [plan_text.ansible_diff(change) for change in made.files]
+        return result
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    known = {field.name for field in dataclasses.fields(Settings)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise AnsibleActionFail(f"settings has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
+    plain = {name: value for name, value in given.items() if value is not None}
+    if isinstance(plain.get("all_images"), str):
+        plain["all_images"] = plain["all_images"].lower() in ("true", "yes", "on", "1")
+    if isinstance(plain.get("stop_foreign_containers"), str):
+        plain["stop_foreign_containers"] = [
+            name.strip() for name in plain["stop_foreign_containers"].split(",") if name.strip()
+        ]
+    try:
+        return records.from_data(Settings, plain)
+    except Exception as error:
+        raise AnsibleActionFail(f"settings cannot be used: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    """Return the innermost cause of a cattrs error group, which otherwise says only how many there are."""
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    return (str(error).splitlines() or [type(error).__name__])[0]

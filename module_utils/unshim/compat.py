@@ -1,0 +1,329 @@
+"""What goes with what: kubelets, containerds, flags and operating systems, as tables with their sources.
+
+Versions are compared by their leading numbers only: ``1.6.20~ds1-1+deb12u3``, ``v1.20.2`` and ``2:2.1.5-1~noble`` are
+1.6.20, 1.20.2 and 2.1.5. Nothing here looks at a node.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .facts import Facts, OperatingSystem
+
+Version = tuple[int, int, int]
+NEVER: Version = (9999, 0, 0)
+
+
+def parse_version(text: str) -> Version | None:
+    """Return ``text`` as (major, minor, patch), or None where it does not begin like a version."""
+    match = re.match(r"\s*(?:\d+:)?v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?", text)
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
+
+
+@dataclass(frozen=True)
+class ApiRow:
+    """From this version on (until the next row), these CRI APIs; the preferred one first."""
+
+    since: Version
+    apis: tuple[str, ...]
+    source: str
+
+
+KUBELET_CRI_APIS = (
+    ApiRow((1, 16, 0), ("v1alpha2",), "kubernetes v1.20 pkg/kubelet/cri/remote imports runtime/v1alpha2 only"),
+    ApiRow((1, 23, 0), ("v1", "v1alpha2"), "kubernetes CHANGELOG-1.23: kubelet uses CRI v1, falls back to v1alpha2"),
+    ApiRow(
+        (1, 26, 0),
+        ("v1",),
+        "kubernetes CHANGELOG-1.26: CRI v1alpha2 removed; containerd < 1.6 does not register the node",
+    ),
+)
+CONTAINERD_CRI_APIS = (
+    ApiRow((1, 2, 0), ("v1alpha2",), "containerd < 1.6 serves runtime/v1alpha2 only"),
+    ApiRow((1, 6, 0), ("v1", "v1alpha2"), "containerd 1.6.0 release notes: CRI v1"),
+    ApiRow((2, 0, 0), ("v1",), "containerd docs/containerd-2.0.md: CRI v1alpha2 removed"),
+)
+
+
+def _apis(rows: tuple[ApiRow, ...], version: str) -> tuple[str, ...]:
+    parsed = parse_version(version)
+    found: tuple[str, ...] = ()
+    for row in rows:
+        if parsed is not None and parsed >= row.since:
+            found = row.apis
+    return found
+
+
+def kubelet_cri_api(version: str) -> tuple[str, ...]:
+    """Return the CRI APIs a kubelet of this version speaks, the preferred one first; () if the version is not known."""
+    return _apis(KUBELET_CRI_APIS, version)
+
+
+def containerd_cri_api(version: str) -> tuple[str, ...]:
+    """Return the CRI APIs a containerd of this version serves; () if the version is not known."""
+    return _apis(CONTAINERD_CRI_APIS, version)
+
+
+# Oldest containerd of each release line that upstream tests with a kubelet; only where a kubelet is pickier than its API.
+# Source: containerd RELEASES.md, "Kubernetes Support".
+TESTED_CONTAINERD: dict[tuple[int, int], tuple[Version, ...]] = {
+    (1, 35): ((1, 7, 28), (2, 1, 5), (2, 2, 0)),
+    (1, 36): ((2, 2, 0), (2, 3, 0)),
+}
+
+
+def incompatibility(kubelet: str, containerd: str) -> tuple[str, str] | None:
+    """Return (what is wrong, what works) if this kubelet cannot run on this containerd, else None."""
+    spoken, served = kubelet_cri_api(kubelet), containerd_cri_api(containerd)
+    if not spoken or not served:
+        return None
+    if not set(spoken) & set(served):
+        wanted = "a containerd 1.x (1.4 to 1.7)" if spoken == ("v1alpha2",) else "containerd 1.6 or newer"
+        return (
+            f"kubelet {kubelet} speaks CRI {' and '.join(spoken)}, but containerd {containerd} serves CRI {' and '.join(served)} only",
+            f"Install {wanted}, or change the kubelet's version first.",
+        )
+    return None
+
+
+def untested(kubelet: str, containerd: str) -> str:
+    """Return why upstream does not test this pair, "" if it does or nothing is said about it."""
+    ours, theirs = parse_version(kubelet), parse_version(containerd)
+    lines = TESTED_CONTAINERD.get(ours[:2]) if ours else None
+    if (
+        not lines
+        or theirs is None
+        or theirs[:2] > max(lines)[:2]
+        or any(theirs[:2] == line[:2] and theirs >= line for line in lines)
+    ):
+        return ""
+    accepted = ", ".join(".".join(map(str, line)) + "+" for line in lines)
+    return f"containerd's support table names {accepted} for Kubernetes {ours[0]}.{ours[1]}" if ours else ""
+
+
+def config_schema(containerd: str) -> int:
+    """Return the version of config.toml to write for this containerd.
+
+    1.x reads 1 and 2; 2.x reads 1 to 3 (containerd docs/cri/config.md). Version 4 (2.3) is never written: top-level
+    [metrics] and [grpc] are ignored in it (containerd config.go, migrations run only below the file's version).
+    """
+    parsed = parse_version(containerd)
+    return 3 if parsed is not None and parsed >= (2, 0, 0) else 2
+
+
+def newest_schema(containerd: str) -> int:
+    """Return the newest version of config.toml this containerd accepts in a file."""
+    parsed = parse_version(containerd)
+    if parsed is None or parsed < (2, 0, 0):
+        return 2
+    return 4 if parsed >= (2, 3, 0) else 3
+
+
+@dataclass(frozen=True)
+class FlagRow:
+    """One kubelet flag of dockershim or of the remote runtime, without its dashes."""
+
+    name: str
+    ignored: Version  # from here on it has no effect
+    fatal: Version  # from here on the kubelet does not start with it
+    boolean: bool = False  # takes no value from the next word
+    reason: str = ""  # why the migrated node goes without it; "" if it is kept or set
+    source: str = ""
+
+
+_DOCKERSHIM = "kubernetes PR 97252/106907: dockershim and its flags removed in 1.24"
+_CADVISOR = (
+    "kubernetes v1.20 cmd/kubelet/app/options/globalflags_linux.go: registered for cAdvisor, gone with dockershim"
+)
+_NETWORK = "containerd calls the CNI itself; the kubelet's value goes to containerd's config.toml"
+KUBELET_FLAGS = (
+    FlagRow("network-plugin", NEVER, (1, 24, 0), False, "containerd always uses CNI", _DOCKERSHIM),
+    FlagRow("cni-conf-dir", NEVER, (1, 24, 0), False, _NETWORK, _DOCKERSHIM),
+    FlagRow("cni-bin-dir", NEVER, (1, 24, 0), False, _NETWORK, _DOCKERSHIM),
+    FlagRow(
+        "cni-cache-dir", NEVER, (1, 24, 0), False, "containerd keeps its own CNI cache in /var/lib/cni", _DOCKERSHIM
+    ),
+    FlagRow("network-plugin-mtu", NEVER, (1, 24, 0), False, "only kubenet used it", _DOCKERSHIM),
+    FlagRow("image-pull-progress-deadline", NEVER, (1, 24, 0), False, "only dockershim used it", _DOCKERSHIM),
+    FlagRow("experimental-dockershim-root-directory", NEVER, (1, 24, 0), False, "only dockershim used it", _DOCKERSHIM),
+    FlagRow("experimental-dockershim", NEVER, (1, 20, 0), True, "only dockershim used it", _DOCKERSHIM),
+    FlagRow("docker-endpoint", NEVER, (1, 24, 0), False, "only dockershim used it", _DOCKERSHIM),
+    FlagRow("docker", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
+    FlagRow(
+        "docker-env-metadata-whitelist", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR
+    ),
+    FlagRow("docker-only", NEVER, (1, 24, 0), True, "only cAdvisor's Docker driver used it", _CADVISOR),
+    FlagRow("docker-root", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
+    FlagRow("docker-tls", NEVER, (1, 24, 0), True, "only cAdvisor's Docker driver used it", _CADVISOR),
+    FlagRow("docker-tls-ca", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
+    FlagRow("docker-tls-cert", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
+    FlagRow("docker-tls-key", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
+    FlagRow("container-runtime", (1, 24, 0), (1, 27, 0), False, "", "kubernetes CHANGELOG-1.24, -1.27 (PR 114017)"),
+    FlagRow(
+        "container-runtime-endpoint",
+        NEVER,
+        NEVER,
+        False,
+        "",
+        "deprecated in favour of KubeletConfiguration in 1.27, still read",
+    ),
+    FlagRow("pod-infra-container-image", NEVER, (1, 35, 0), False, "", "kubernetes CHANGELOG-1.35 (PR 133779)"),
+)
+_FLAGS_BY_NAME = {row.name: row for row in KUBELET_FLAGS}
+
+
+def flag_name(word: str) -> str:
+    """Return the name of the flag that ``word`` begins, "" if it is none.
+
+    The kubelet normalises underscores to dashes (component-base/cli/flag WordSepNormalizeFunc).
+    """
+    if not word.startswith("--") or word == "--":
+        return ""
+    return word[2:].split("=", 1)[0].replace("_", "-")
+
+
+def flag_state(name: str, kubelet: str) -> str:
+    """Return "valid", "ignored" or "fatal" for a flag of the tables, "unknown" for any other."""
+    row, version = _FLAGS_BY_NAME.get(name), parse_version(kubelet)
+    if row is None or version is None:
+        return "unknown"
+    if version >= row.fatal:
+        return "fatal"
+    return "ignored" if version >= row.ignored else "valid"
+
+
+def flag_is_boolean(name: str) -> bool:
+    row = _FLAGS_BY_NAME.get(name)
+    return row is not None and row.boolean
+
+
+def dockershim_reason(name: str) -> str:
+    """Return why a migrated node goes without this flag, "" if the flag is not dockershim's."""
+    row = _FLAGS_BY_NAME.get(name)
+    if row is not None:
+        return row.reason
+    # A dockershim-era flag that no table names: older kubelets had several more of them.
+    return "only dockershim used it" if re.match(r"docker-|experimental-dockershim", name) else ""
+
+
+# The kubelet's own default, by its minor version. Source: cmd/kubelet/app/options/container_runtime.go,
+# defaultPodSandboxImageVersion, at each release's tag (1.16 and 1.17: 3.1).
+_SANDBOX_IMAGES = (
+    ((1, 16, 0), "k8s.gcr.io/pause:3.1"),
+    ((1, 18, 0), "k8s.gcr.io/pause:3.2"),
+    ((1, 21, 0), "k8s.gcr.io/pause:3.4.1"),
+    ((1, 22, 0), "k8s.gcr.io/pause:3.5"),
+    ((1, 23, 0), "k8s.gcr.io/pause:3.6"),
+    ((1, 24, 0), "k8s.gcr.io/pause:3.7"),
+    ((1, 25, 0), "registry.k8s.io/pause:3.8"),
+    ((1, 26, 0), "registry.k8s.io/pause:3.9"),
+    ((1, 31, 0), "registry.k8s.io/pause:3.10"),
+    ((1, 34, 0), "registry.k8s.io/pause:3.10.1"),
+)
+
+
+def default_sandbox_image(kubelet: str) -> str:
+    """Return the sandbox image a kubelet of this version uses when no flag names one, "" if the version is not known."""
+    parsed, found = parse_version(kubelet), ""
+    for since, image in _SANDBOX_IMAGES:
+        if parsed is not None and parsed >= since:
+            found = image
+    return found
+
+
+@dataclass(frozen=True)
+class OsRow:
+    ids: tuple[str, ...]
+    support: str  # "yes", "later", "no"
+    package_manager: str
+    containerd: str  # the distribution's package, "" if it has none
+    cni: str  # package of the CNI plugins
+    cni_directory: str  # where that package puts them
+    reason: str = ""
+    source: str = ""
+
+
+OPERATING_SYSTEMS = (
+    OsRow(("debian", "ubuntu"), "yes", "apt", "containerd", "containernetworking-plugins", "/usr/lib/cni", "",
+          "Debian bookworm and trixie packages; Ubuntu containerd-app"),
+    OsRow(("rhel", "centos", "rocky", "almalinux", "ol"), "later", "dnf", "containerd.io", "", "/opt/cni/bin",
+          "the RHEL family has no containerd of its own and is not in this release", "docs.docker.com/engine/install/centos"),
+    OsRow(("fedora",), "later", "dnf", "containerd", "containernetworking-plugins", "/usr/libexec/cni",
+          "Fedora is not in this release", "packages.fedoraproject.org"),
+    OsRow(("amzn",), "later", "dnf", "containerd", "cni-plugins", "/opt/cni/bin",
+          "Amazon Linux is not in this release", "AL2023 core repository"),
+    OsRow(("sles", "sle_hpc", "opensuse-leap", "opensuse-tumbleweed", "opensuse"), "later", "zypper", "containerd", "cni-plugins",
+          "/usr/lib/cni", "SUSE is not in this release", "software.opensuse.org"),
+    OsRow(("alpine",), "no", "apk", "containerd", "cni-plugins", "/usr/libexec/cni",
+          "Alpine boots with OpenRC; unshim drives systemd units", "pkgs.alpinelinux.org"),
+    OsRow(("arch", "archarm"), "no", "pacman", "containerd", "cni-plugins", "/usr/lib/cni",
+          "a rolling distribution cannot hold the containerd its kubelet needs", "archlinux.org/packages"),
+    OsRow(("flatcar", "coreos", "fedora-coreos", "bottlerocket", "talos"), "no", "", "", "", "",
+          "its system is an image: replace the node instead of changing it", "flatcar.org/docs"),
+)  # fmt: skip
+
+
+def operating_system(system: OperatingSystem) -> OsRow:
+    """Return what is known about this system; a derivative counts as what it is like, an unknown one as refused."""
+    for name in (system.id, *system.id_like):
+        for row in OPERATING_SYSTEMS:
+            if name in row.ids:
+                return row
+    return OsRow((system.id,), "no", system.package_manager, "", "", "", "unshim does not know it")
+
+
+# Packages that bring a containerd; the first that is installed counts. docker-ce depends on containerd.io, Debian's
+# docker.io on containerd, and each conflicts with the other.
+CONTAINERD_PACKAGES = ("containerd", "containerd.io", "moby-containerd")
+
+
+@dataclass(frozen=True)
+class ContainerdChoice:
+    """Which containerd a node will have; ``problem`` is set where there is none to be had."""
+
+    package: str = ""  # "" : not from a package
+    installed: str = ""  # version of that package now, "" if absent
+    wanted: str = ""  # version of that package afterwards
+    version: str = ""  # what containerd will call itself
+    candidate: str = ""
+    held: bool = False
+    problem_id: str = ""
+    problem: str = ""
+    remedy: str = ""
+
+
+def choose(facts: Facts, package: str, version: str) -> ContainerdChoice:
+    """Return the containerd to use: the installed one, never upgraded unasked, else the package manager's candidate.
+
+    Args:
+        package: the user's choice of package, "" for the installed one or the distribution's.
+        version: the user's choice of package version, "" for none.
+    """
+    installed = next(
+        (facts.packages[n] for n in CONTAINERD_PACKAGES if n in facts.packages and facts.packages[n].version), None
+    )
+    if installed is None and facts.containerd.installed and not package and not version:
+        return ContainerdChoice(version=facts.containerd.version)  # from an archive: not a package manager's business
+    name = package or (installed.name if installed else operating_system(facts.os).containerd)
+    if installed is not None and name != installed.name:
+        return ContainerdChoice(
+            package=name,
+            version=facts.containerd.version,
+            problem_id="containerd-package-conflict",
+            problem=f"package {installed.name} {installed.version} is installed, and {name} would replace it and the Docker that needs it",
+            remedy=f"Leave containerd_package empty, or set it to {installed.name}.",
+        )
+    known = facts.packages.get(name)
+    now = known.version if known else ""
+    candidate = known.candidate if known else ""
+    wanted = version or now or candidate
+    if not wanted:
+        return ContainerdChoice(
+            package=name,
+            problem_id="no-containerd-package",
+            problem=f"containerd is not installed and the package manager offers no package {name or 'containerd'}",
+            remedy="Make a repository with it available to the node, or set containerd_package.",
+        )
+    says = facts.containerd.version if now == wanted and facts.containerd.version else wanted
+    return ContainerdChoice(name, now, wanted, says, candidate, known.held if known else False)

@@ -1,0 +1,295 @@
+"""containerd's config.toml: what a node's file must say for CRI, set without touching anything else in it.
+
+Comments, order and unknown tables stay. A file that already says everything wanted is returned byte for byte. Sources:
+containerd docs/cri/config.md, docs/hosts.md, RELEASES.md (deprecated properties), config.go (ValidateVersion).
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+import tomlkit
+import tomlkit.exceptions
+from tomlkit.items import Table
+
+from . import compat
+
+PATH = "/etc/containerd/config.toml"
+CERTS_D = "/etc/containerd/certs.d"
+CRI = "io.containerd.grpc.v1.cri"  # schemas 1 and 2 have one plugin
+CRI_RUNTIME = "io.containerd.cri.v1.runtime"  # schemas 3 and 4 have two
+CRI_IMAGES = "io.containerd.cri.v1.images"
+RUNC = "io.containerd.runc.v2"
+CRI_NAMES = ("cri", CRI, CRI_RUNTIME, CRI_IMAGES)
+HEADER = "# Written by unshim. Settings it does not manage may be added; they are kept.\n"
+
+
+class ConfigError(Exception):
+    """config.toml cannot be read or changed safely; ``line`` is 0 where none is to blame."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.message, self.line = message, line
+
+
+@dataclass(frozen=True)
+class ContainerdSettings:
+    """What config.toml must say. An empty string or tuple leaves that setting as it is."""
+
+    sandbox_image: str = ""
+    systemd_cgroup: bool = False
+    cni_bin_dir: str = ""
+    cni_conf_dir: str = ""
+    registry_config_path: str = ""
+
+
+def parse(existing: str) -> dict[str, Any]:
+    """Return a config.toml as data; raises ConfigError with the line where it is not TOML."""
+    try:
+        return tomllib.loads(existing.replace("\r\n", "\n"))
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        raise ConfigError(f"it is not valid TOML: {error}", int(place[1]) if place else 0) from None
+
+
+def schema(data: dict[str, Any]) -> int:
+    """Return the version a file declares; one that declares none is of version 1."""
+    version = data.get("version", 1)
+    return version if isinstance(version, int) else 1
+
+
+def registry(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the file's registry table, {} if it has none."""
+    return _get(data, ("plugins", CRI_IMAGES if schema(data) >= 3 else CRI, "registry"))
+
+
+def legacy_registry_keys(data: dict[str, Any]) -> tuple[str, ...]:
+    """Return the registry settings that containerd refuses beside config_path: mirrors, and TLS settings of configs."""
+    table = registry(data)
+    found = ["registry.mirrors"] if table.get("mirrors") else []
+    configs = table.get("configs")
+    if isinstance(configs, dict) and any(isinstance(c, dict) and c.get("tls") for c in configs.values()):
+        found.append("registry.configs.*.tls")
+    return tuple(found)
+
+
+def registry_config_path(data: dict[str, Any]) -> str:
+    """Return the first directory of the file's own config_path, "" if it sets none."""
+    value = registry(data).get("config_path")
+    return value.split(":", 1)[0].rstrip("/") if isinstance(value, str) else ""
+
+
+def cni_directories(data: dict[str, Any]) -> tuple[str, str]:
+    """Return (directory of the plugins, directory of the configuration) that the file sets, "" for each it does not."""
+    table = _get(data, ("plugins", CRI_RUNTIME if schema(data) >= 3 else CRI, "cni"))
+    several = table.get("bin_dirs")
+    plugins = several[0] if isinstance(several, list) and several else table.get("bin_dir")
+    conf = table.get("conf_dir")
+    return (plugins if isinstance(plugins, str) else "", conf if isinstance(conf, str) else "")
+
+
+def sandbox_image(data: dict[str, Any]) -> str:
+    """Return the sandbox image that the file sets, "" if it does not."""
+    if schema(data) >= 3:
+        value = _get(data, ("plugins", CRI_IMAGES, "pinned_images")).get("sandbox")
+    else:
+        value = _get(data, ("plugins", CRI)).get("sandbox_image")
+    return value if isinstance(value, str) else ""
+
+
+def address(data: dict[str, Any]) -> str:
+    """Return the socket the file makes containerd listen on, "" for its default."""
+    value = _get(data, ("grpc",)).get("address")
+    return value if isinstance(value, str) else ""
+
+
+def _get(data: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def wanted_values(data: dict[str, Any], version: str, wanted: ContainerdSettings) -> list[tuple[tuple[str, ...], Any]]:
+    """Return what to set, as (keys, value), in the schema of the file; a value of None removes the key."""
+    number = schema(data)
+    cri, images = (CRI_RUNTIME, CRI_IMAGES) if number >= 3 else (CRI, CRI)
+    rows: list[tuple[tuple[str, ...], Any]] = []
+    for key in ("disabled_plugins",):
+        disabled = data.get(key)
+        if isinstance(disabled, list) and set(CRI_NAMES) & {n for n in disabled if isinstance(n, str)}:
+            rows.append(((key,), [name for name in disabled if name not in CRI_NAMES]))
+    if wanted.sandbox_image:
+        where = ("pinned_images", "sandbox") if number >= 3 else ("sandbox_image",)
+        rows.append((("plugins", images, *where), wanted.sandbox_image))
+    if wanted.cni_bin_dir:
+        # bin_dirs is of 2.1 and later; with both set containerd does not load CRI (docs/cri/config.md).
+        if number >= 3 and (compat.parse_version(version) or (0, 0, 0)) >= (2, 1, 0):
+            rows.append((("plugins", cri, "cni", "bin_dir"), None))
+            rows.append((("plugins", cri, "cni", "bin_dirs"), [wanted.cni_bin_dir]))
+        else:
+            rows.append((("plugins", cri, "cni", "bin_dir"), wanted.cni_bin_dir))
+    if wanted.cni_conf_dir:
+        rows.append((("plugins", cri, "cni", "conf_dir"), wanted.cni_conf_dir))
+    runtimes = ("plugins", cri, "containerd", "runtimes")
+    # Every runtime that is runc under another name must use the kubelet's cgroup driver too.
+    names = [
+        "runc",
+        *(
+            n
+            for n, t in _get(data, runtimes).items()
+            if n != "runc" and isinstance(t, dict) and t.get("runtime_type") == RUNC
+        ),
+    ]
+    for name in names:
+        table = _get(data, (*runtimes, name))
+        if not table.get("runtime_type"):
+            rows.append(((*runtimes, name, "runtime_type"), RUNC))
+        elif table["runtime_type"] != RUNC:
+            continue
+        rows.append(((*runtimes, name, "options", "SystemdCgroup"), wanted.systemd_cgroup))
+    if wanted.registry_config_path and not registry_config_path(data) and not legacy_registry_keys(data):
+        rows.append((("plugins", images, "registry", "config_path"), wanted.registry_config_path))
+    return rows
+
+
+def render(existing: str | None, version: str, wanted: ContainerdSettings) -> str:
+    """Return config.toml with ``wanted`` set.
+
+    Args:
+        existing: the file as it is, None if there is none.
+        version: of the containerd that will read it.
+
+    Raises:
+        ConfigError: the file is not TOML, of a schema this containerd does not read, or of version 1 with settings that
+            have other names since.
+    """
+    if existing is None or not existing.strip():
+        text = f"{HEADER}version = {compat.config_schema(version)}\n"
+    else:
+        text = _with_version(existing, version)
+    data = parse(text)
+    rows = wanted_values(data, version, wanted)
+    expected = copy.deepcopy(data)
+    try:
+        for keys, value in rows:
+            _set_plain(expected, keys, value)
+    except TypeError as error:
+        raise ConfigError(f"{error} is not a table there, so unshim cannot set what CRI needs") from None
+    if expected == data:
+        return text
+    newline = "\r\n" if "\r\n" in text else "\n"
+    document = tomlkit.parse(text.replace("\r\n", "\n"))
+    try:
+        for keys, value in rows:
+            _set(document, keys, value)
+        rendered = tomlkit.dumps(document)
+        if parse(rendered) != expected:
+            raise ConfigError(
+                "its tables are laid out in a way that unshim cannot edit; merge each plugin's settings into one table"
+            )
+    except (tomlkit.exceptions.TOMLKitError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(f"it cannot be edited: {error}") from None
+    return rendered.replace("\n", newline)
+
+
+def _with_version(existing: str, version: str) -> str:
+    """Return the text with a version line this containerd reads; raises ConfigError where that needs more than the line."""
+    data = parse(existing)
+    number = schema(data)
+    newest = compat.newest_schema(version)
+    if number > newest:
+        raise ConfigError(
+            f"it is of version {number}, but containerd {version} reads up to version {newest}",
+            _line(existing, "version"),
+        )
+    if number >= 2:
+        return existing
+    others = [name for name in data.get("disabled_plugins", []) if name not in CRI_NAMES and "." not in str(name)]
+    for key in ("plugins", "required_plugins", "proxy_plugins", "stream_processors"):
+        if data.get(key):
+            raise ConfigError(
+                f"it is of version 1 (it has no version line) and sets {key}, whose names changed in version 2; convert it with "
+                "`containerd config migrate` or by hand",
+                _line(existing, key),
+            )
+    if others:
+        raise ConfigError(
+            f"it is of version 1 and disables {', '.join(map(str, others))} by the short name, which is fatal in later versions; "
+            "write the whole plugin id",
+            _line(existing, "disabled_plugins"),
+        )
+    newline = "\r\n" if "\r\n" in existing else "\n"
+    line = f"version = {compat.config_schema(version)}{newline}"
+    if "version" in data:
+        return re.sub(r"(?m)^[ \t]*version[ \t]*=.*\r?\n?", lambda _: line, existing, count=1)
+    # Before the first line that is neither blank nor a comment: a version line must not land inside a table.
+    position = 0
+    for row in existing.splitlines(keepends=True):
+        if row.strip() and not row.lstrip().startswith("#"):
+            break
+        position += len(row)
+    if position and not existing[:position].endswith("\n"):
+        line = newline + line
+    return existing[:position] + line + existing[position:]
+
+
+def _line(text: str, key: str) -> int:
+    for number, row in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*\[?\[?{re.escape(key)}\b", row):
+            return number
+    return 0
+
+
+def _set_plain(data: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
+    for key in keys[:-1]:
+        if value is None and key not in data:
+            return
+        data = data.setdefault(key, {})
+        if not isinstance(data, dict):
+            raise TypeError(key)
+    if value is None:
+        data.pop(keys[-1], None)
+    else:
+        data[keys[-1]] = value
+
+
+def _set(document: Any, keys: tuple[str, ...], value: Any) -> None:
+    """Set one value in a tomlkit document, making tables on the way; an equal value is left alone, comment and all."""
+    step = (
+        2 if re.search(r"(?m)^[ \t]+\[", tomlkit.dumps(document)) else 0
+    )  # some files indent their tables, most do not
+    table, indent = document, -step
+    for index, key in enumerate(keys[:-1]):
+        if key not in table:
+            if value is None:
+                return
+            # The innermost new table gets a header of its own; those around it need none.
+            for name in keys[index:-1]:
+                innermost = name == keys[-2]
+                new = tomlkit.table(is_super_table=not innermost)
+                indent += step
+                table.append(name, new)
+                new.trivia.indent = " " * indent if step else "\n" * innermost
+                table = new
+            break
+        table = table[key]
+        indent += step
+        if isinstance(table, Table) and not table.is_super_table():
+            indent = len(table.trivia.indent.strip("\n"))
+    if value is None:
+        if keys[-1] in table:
+            table.remove(keys[-1])
+    elif keys[-1] not in table:
+        item = tomlkit.item(value)
+        table.append(keys[-1], item)
+        item.trivia.indent = " " * max(0, indent + step if len(keys) > 1 else 0)
+    elif _plain(table[keys[-1]]) != value:
+        table[keys[-1]] = value
+
+
+def _plain(item: Any) -> Any:
+    return item.unwrap() if hasattr(item, "unwrap") else item

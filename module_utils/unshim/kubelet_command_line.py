@@ -1,0 +1,448 @@
+"""The command line systemd would give the kubelet, computed from its unit and environment files, and what must change in
+those files so that it names another runtime.
+
+Everything is done on words whose place in a file is known (see kubelet_flags.py); a change is checked by computing the
+command line again from the changed files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from . import compat
+from .facts import File, Unit
+from .kubelet_flags import (
+    PLAIN,
+    Assignment,
+    Char,
+    Directive,
+    FlagError,
+    Word,
+    apply_edits,
+    edit_words,
+    parse_environment_file,
+    parse_unit,
+    split_words,
+)
+
+KUBEADM_FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
+KUBEADM_VARIABLE = "KUBELET_KUBEADM_ARGS"
+EXTRA_FILES = ("/etc/default/kubelet", "/etc/sysconfig/kubelet")
+EXTRA_VARIABLE = "KUBELET_EXTRA_ARGS"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A row of words in one file: an ExecStart=, or the value of one variable."""
+
+    path: str
+    line: int
+    variable: str  # "" : ExecStart=
+    words: tuple[Word, ...]
+    append_at: int
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One word the kubelet is started with, and where it comes from."""
+
+    text: str
+    value: int  # index in CommandLine.values
+    word: int  # index in that value's words
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    arguments: tuple[Argument, ...] = ()
+    values: tuple[Value, ...] = ()
+    environment_files: tuple[str, ...] = ()  # those named by the unit, present or not, in order
+    used_variables: tuple[str, ...] = ()  # expanded as "$NAME" in ExecStart=
+    missing: tuple[str, ...] = ()  # files that systemd reads and the probe did not see
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return tuple(argument.text for argument in self.arguments)
+
+    def place(self, argument: Argument) -> str:
+        value = self.values[argument.value]
+        return f"{value.path}:{value.line}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    name: str
+    value: str | None  # None: a flag without a value
+    indexes: tuple[int, ...]  # the words that make it
+
+
+def flags(argv: Sequence[str]) -> list[Flag]:
+    """Return the flags of a command line (its first word is the program).
+
+    A flag without "=" takes the next word if that is not a flag itself; boolean flags never do where we know them.
+    """
+    found: list[Flag] = []
+    index = 1
+    while index < len(argv):
+        name = compat.flag_name(argv[index])
+        if not name:
+            index += 1
+        elif "=" in argv[index]:
+            found.append(Flag(name, argv[index].split("=", 1)[1], (index,)))
+            index += 1
+        elif index + 1 < len(argv) and not argv[index + 1].startswith("-") and not compat.flag_is_boolean(name):
+            found.append(Flag(name, argv[index + 1], (index, index + 1)))
+            index += 2
+        else:
+            found.append(Flag(name, None, (index,)))
+            index += 1
+    return found
+
+
+def flag_value(argv: Sequence[str], name: str) -> str | None:
+    """Return the value the kubelet uses for a flag: the last one given, None if the flag is absent."""
+    values = [flag.value or "" for flag in flags(argv) if flag.name == name]
+    return values[-1] if values else None
+
+
+def resolve(unit: Unit, files: Mapping[str, File]) -> CommandLine:
+    """Return the command line that systemd would start for ``unit`` now.
+
+    Raises FlagError where a quote is not closed, a file is not UTF-8, or there is no ExecStart=.
+    """
+    exec_start: tuple[str, Directive] | None = None
+    settings: list[tuple[str, Directive]] = []
+    environment_files: list[str] = []
+    missing: list[str] = []
+    for path in (unit.fragment_path, *unit.drop_in_paths):
+        text = _text(path, files)
+        if text is None:
+            if path:
+                missing.append(path)
+            continue
+        for directive in parse_unit(path, text):
+            if directive.section != "Service":
+                continue
+            if directive.name == "ExecStart":
+                exec_start = (path, directive) if directive.text else None
+            elif directive.name == "Environment":
+                settings = [*settings, (path, directive)] if directive.text else []
+            elif directive.name == "EnvironmentFile":
+                environment_files = [*environment_files, directive.text] if directive.text else []
+    if exec_start is None:
+        raise FlagError(unit.fragment_path or unit.name, 0, "no ExecStart= is set for the kubelet")
+
+    values: list[Value] = []
+    variables: dict[str, int] = {}
+    for path, directive in settings:
+        for word in split_words(path, directive.line, directive.value, True):
+            name, equals, _ = word.text.partition("=")
+            if equals:
+                chars = tuple(_percent(word.chars[len(name) + 1 :]))
+                end = chars[-1].end if chars else word.end
+                _add(values, variables, path, directive.line, name, chars, end)
+    for name in environment_files:
+        optional, path = name.startswith("-"), name.removeprefix("-")
+        text = _text(path, files)
+        if text is None:
+            if not optional:
+                missing.append(path)
+            continue
+        for assignment in parse_environment_file(path, text):
+            _add(values, variables, path, assignment.line, assignment.name, assignment.value, assignment.append_at)
+    return _expand(exec_start, values, variables, tuple(n.removeprefix("-") for n in environment_files), tuple(missing))
+
+
+def _text(path: str, files: Mapping[str, File]) -> str | None:
+    file = files.get(path)
+    if file is None or file.kind in ("missing", "directory"):
+        return None
+    if not file.is_utf8:
+        raise FlagError(path, 0, "the file is not UTF-8 text")
+    return file.content
+
+
+def _add(
+    values: list[Value], variables: dict[str, int], path: str, line: int, name: str, chars: Sequence[Char], end: int
+) -> None:
+    variables[name] = len(values)
+    values.append(Value(path, line, name, tuple(split_words(path, line, chars, False)), end))
+
+
+def _percent(chars: Sequence[Char]) -> list[Char]:
+    """Join ``%%`` to one; other specifiers stay as written and will show as a difference to the running process."""
+    joined: list[Char] = []
+    index = 0
+    while index < len(chars):
+        if chars[index].text == "%" and index + 1 < len(chars) and chars[index + 1].text == "%":
+            joined.append(Char("%", chars[index].start, chars[index + 1].end))
+            index += 2
+        else:
+            joined.append(chars[index])
+            index += 1
+    return joined
+
+
+def _expand(
+    exec_start: tuple[str, Directive],
+    values: list[Value],
+    variables: dict[str, int],
+    environment_files: tuple[str, ...],
+    missing: tuple[str, ...],
+) -> CommandLine:
+    path, directive = exec_start
+    words = split_words(path, directive.line, directive.value, True)
+    own = len(values)
+    values = [*values, Value(path, directive.line, "", tuple(words), directive.append_at)]
+    arguments: list[Argument] = []
+    used: list[str] = []
+    prefix = re.match(r"[-@:+!|]*", words[0].text)[0] if words else ""  # type: ignore[index]
+    for index, word in enumerate(words):
+        text = word.text[len(prefix) :] if index == 0 else word.text
+        if index == 1 and "@" in prefix:
+            continue  # "@": the second word is argv[0]
+        text = text.replace("%%", "%")
+        if ":" in prefix:
+            arguments.append(Argument(text, own, index))
+        elif text.startswith("$") and text[1:2] not in ("{", "$", ""):
+            used.append(text[1:])
+            number = variables.get(text[1:])
+            if number is not None:
+                arguments += [Argument(part.text, number, i) for i, part in enumerate(values[number].words)]
+        else:
+            arguments.append(Argument(_braces(text, values, variables), own, index))
+    return CommandLine(tuple(arguments), tuple(values), environment_files, tuple(used), missing)
+
+
+def _braces(text: str, values: list[Value], variables: dict[str, int]) -> str:
+    def expand(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        number = variables.get(match[1])
+        return "" if number is None else " ".join(word.text for word in values[number].words)
+
+    return re.sub(r"\$\$|\$\{([A-Za-z0-9_]+)\}", expand, text)
+
+
+def difference(resolved: Sequence[str], running: Sequence[str]) -> str:
+    """Return how the running command line differs from the one the files give, "" if it does not."""
+    if tuple(resolved) == tuple(running):
+        return ""
+    if resolved and running and resolved[0] != running[0]:
+        return f"the unit starts {resolved[0]}, but {running[0]} runs"
+    only_files = [word for word in resolved if word not in running]
+    only_process = [word for word in running if word not in resolved]
+    parts = []
+    if only_files:
+        parts.append("only in the files: " + " ".join(only_files))
+    if only_process:
+        parts.append("only in the running process: " + " ".join(only_process))
+    return "; ".join(parts) or "the same flags in another order or number"
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What a switch of runtime does to the files: new texts by path, and what was taken out."""
+
+    texts: dict[str, str]
+    created: tuple[str, ...]  # of those, the files that are not there yet
+    removed: tuple[tuple[str, str, str], ...]  # (place, flag as written, reason)
+    after: CommandLine
+
+
+def switch_runtime(
+    unit: Unit, files: Mapping[str, File], version: str, endpoint: str, endpoint_in_config: bool = False
+) -> Switch:
+    """Point the kubelet's flags at ``endpoint`` and take out those of dockershim.
+
+    Args:
+        version: the kubelet's version; it decides whether --container-runtime=remote is needed, ignored or fatal.
+        endpoint: for example ``unix:///run/containerd/containerd.sock``.
+        endpoint_in_config: the KubeletConfiguration file names the endpoint, so no flag is added (one that is there is
+            still set, for it wins over the file).
+
+    Raises FlagError where the files cannot be changed so that systemd would start exactly the command line wanted.
+    """
+    if not PLAIN.match(endpoint):
+        raise FlagError("cri_endpoint", 0, f"{endpoint!r} holds characters that cannot stand in a kubelet flag")
+    line = resolve(unit, files)
+    argv = line.argv
+    parsed = compat.parse_version(version) or (0, 0, 0)
+    wanted: dict[str, str] = {"container-runtime-endpoint": endpoint}
+    if parsed < (1, 24, 0):
+        wanted = {"container-runtime": "remote", **wanted}
+    changes: dict[int, str | None] = {}  # by index in argv
+    removed: list[tuple[str, str, str]] = []
+    gone: list[int] = []
+    present: dict[str, Flag] = {}
+    for flag in flags(argv):
+        written = " ".join(argv[index] for index in flag.indexes)
+        if flag.name in wanted:
+            if flag.name in present:  # the last one counts for the kubelet; the earlier ones only mislead
+                changes.update(dict.fromkeys(present[flag.name].indexes))
+            present[flag.name] = flag
+            continue
+        reason = compat.dockershim_reason(flag.name)
+        if flag.name == "container-runtime":
+            reason = "ignored since Kubernetes 1.24, fatal since 1.27"
+        elif flag.name == "image-service-endpoint" and re.search("docker", flag.value or ""):
+            reason = "it names Docker's shim; without it the runtime endpoint serves images too"
+        if reason:
+            changes.update(dict.fromkeys(flag.indexes))
+            gone.append(flag.indexes[0])
+            removed.append((line.place(line.arguments[flag.indexes[0]]), written, reason))
+    added: list[str] = []
+    for name, value in wanted.items():
+        if name not in present:
+            if not (name == "container-runtime-endpoint" and endpoint_in_config):
+                added.append(f"--{name}={value}")
+            continue
+        flag = present[name]
+        if flag.value == value:
+            continue
+        if len(flag.indexes) == 2:
+            changes[flag.indexes[1]] = value
+        else:
+            changes[flag.indexes[0]] = f"{argv[flag.indexes[0]].split('=', 1)[0]}={value}"
+
+    by_value: dict[int, dict[int, str | None]] = {}
+    appended: dict[int, list[str]] = {}
+    new_files: dict[str, str] = {}
+    if added:
+        anchor = _anchor(line, gone, present)
+        if anchor in gone:
+            changes[anchor] = _join(line, anchor, files, added)
+        elif anchor is not None:
+            changes[anchor] = _join(line, anchor, files, [_as_written(line, anchor, files, changes), *added])
+        else:
+            _append(line, files, added, appended, new_files)
+    for index, new in changes.items():
+        argument = line.arguments[index]
+        word = line.values[argument.value].words[argument.word]
+        by_value.setdefault(argument.value, {})[argument.word] = _keep_quotes(line, argument, word, new, files)
+
+    edits: dict[str, list[tuple[int, int, str]]] = {}
+    for number in {*by_value, *appended}:
+        row = line.values[number]
+        text = files[row.path].content or ""
+        edits.setdefault(row.path, []).extend(edit_words(text, row.words, by_value.get(number, {})))
+        if number in appended:
+            separator = " " if row.words else ""
+            edits[row.path].append((row.append_at, row.append_at, separator + " ".join(appended[number])))
+    texts = {path: apply_edits(files[path].content or "", rows) for path, rows in edits.items()}
+    texts.update(new_files)
+    texts = {path: text for path, text in texts.items() if path not in files or files[path].content != text}
+    after = resolve(unit, {**files, **{path: _with(files, path, text) for path, text in texts.items()}})
+    _check(line, argv, changes, added, after.argv)
+    created = tuple(path for path in texts if path not in files or files[path].content is None)
+    return Switch(texts, created, tuple(removed), after)
+
+
+def _with(files: Mapping[str, File], path: str, text: str) -> File:
+    return replace(files.get(path, File(path)), kind="file", content=text)
+
+
+def _anchor(line: CommandLine, gone: list[int], present: dict[str, Flag]) -> int | None:
+    """Return the word of the command line beside which new runtime flags belong.
+
+    Best is the place of a flag that tells the runtime; any other flag that goes will do only in its absence.
+    """
+    for flag in present.values():
+        return flag.indexes[-1]
+    by_name = {compat.flag_name(line.arguments[index].text): index for index in gone}
+    return by_name.get("network-plugin", gone[0] if gone else None)
+
+
+def _join(line: CommandLine, index: int, files: Mapping[str, File], words: list[str]) -> str:
+    """Join words with a blank, or with the line break that stands before this word where flags have a line each."""
+    argument = line.arguments[index]
+    value = line.values[argument.value]
+    separator = " "
+    if argument.word > 0:
+        gap = (files[value.path].content or "")[value.words[argument.word - 1].end : value.words[argument.word].start]
+        if re.fullmatch(r"[ \t]*\\\r?\n[ \t]*", gap):
+            separator = gap
+    return separator.join(words)
+
+
+def _as_written(line: CommandLine, index: int, files: Mapping[str, File], changes: dict[int, str | None]) -> str:
+    new = changes.get(index)
+    if new is not None:
+        return new
+    argument = line.arguments[index]
+    value = line.values[argument.value]
+    word = value.words[argument.word]
+    return (files[value.path].content or "")[word.start : word.end]
+
+
+def _keep_quotes(
+    line: CommandLine, argument: Argument, word: Word, new: str | None, files: Mapping[str, File]
+) -> str | None:
+    """Return the replacement for a word; a whole-word ``"..."`` that protects a prefix such as ``VAR=`` is not ours to drop."""
+    if new is None:
+        return None
+    value = line.values[argument.value]
+    if argument.word == 0 and value.variable == "":
+        raise FlagError(value.path, value.line, "the kubelet's program itself would have to change")
+    return new
+
+
+def _append(
+    line: CommandLine,
+    files: Mapping[str, File],
+    added: list[str],
+    appended: dict[int, list[str]],
+    new_files: dict[str, str],
+) -> None:
+    """Put new flags where the node keeps its flags: kubeadm's file, the extra arguments, else the end of ExecStart=."""
+    numbers = {(value.path, value.variable): number for number, value in enumerate(line.values)}
+    for path, variable in ((KUBEADM_FLAGS, KUBEADM_VARIABLE), *((path, EXTRA_VARIABLE) for path in EXTRA_FILES)):
+        if variable not in line.used_variables or path not in line.environment_files:
+            continue
+        number = numbers.get((path, variable))
+        if number is not None:
+            appended[number] = added
+            return
+        text = files[path].content or "" if path in files else ""
+        if text and not text.endswith("\n"):
+            text += "\n"
+        new_files[path] = f'{text}{variable}="{" ".join(added)}"\n'
+        return
+    appended[len(line.values) - 1] = added
+
+
+def _check(
+    line: CommandLine, before: Sequence[str], changes: dict[int, str | None], added: list[str], after: Sequence[str]
+) -> None:
+    """Raise FlagError unless the new command line is the old one with just the changes wanted."""
+    untouched = [word for index, word in enumerate(before) if index not in changes]
+    changed = [part for new in changes.values() if new for part in re.split(r"[\s\\]+", new)]
+    rest = list(after)
+    for word in [*changed, *([] if all(a in changed for a in added) else added)]:
+        word = word.strip("'\"")
+        if word in rest:
+            rest.remove(word)
+        else:
+            raise FlagError(line.values[-1].path, line.values[-1].line, f"setting {word} would not reach the kubelet")
+    if rest != untouched:
+        raise FlagError(
+            line.values[-1].path,
+            line.values[-1].line,
+            "the flags cannot be changed without changing others: a variable or word is used in more than one way",
+        )
+
+
+__all__ = [
+    "Argument",
+    "Assignment",
+    "CommandLine",
+    "Flag",
+    "FlagError",
+    "Switch",
+    "difference",
+    "flag_value",
+    "flags",
+    "resolve",
+    "switch_runtime",
+]

@@ -1,0 +1,185 @@
+"""A plan as text for a terminal of 100 columns, and file changes as unified diffs. Secrets are never in it."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+import textwrap
+
+from .plan import human_size
+from .plan_model import FileChange, Finding, Plan
+
+WIDTH = 100
+HIDDEN = "(content not shown: it may hold a secret)"
+
+
+def unified_diff(change: FileChange) -> str:
+    """Return a change of a file as a unified diff; only that it changes, where its content is secret."""
+    old = "/dev/null" if change.before is None else change.path
+    new = "/dev/null" if change.after is None else change.path
+    if change.secret:
+        return f"--- {old}\n+++ {new}\n{HIDDEN}\n"
+    before = (change.before or "").splitlines(keepends=True)
+    after = (change.after or "").splitlines(keepends=True)
+    lines = []
+    for line in difflib.unified_diff(before, after, old, new, n=2):
+        lines.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+    return "".join(lines).replace("\r\n", "\n")
+
+
+def ansible_diff(change: FileChange) -> dict[str, str]:
+    """Return a change of a file in the shape of Ansible's diff mode."""
+    hidden = change.secret
+    return {
+        "before_header": change.path if change.before is not None else f"{change.path} (absent)",
+        "after_header": change.path if change.after is not None else f"{change.path} (absent)",
+        "before": (HIDDEN if hidden and change.before is not None else change.before or ""),
+        "after": (HIDDEN if hidden and change.after is not None else change.after or ""),
+    }
+
+
+def summary(plan: Plan) -> str:
+    """Return the plan in one line."""
+    if plan.blockers:
+        ids = ", ".join(dict.fromkeys(finding.id for finding in plan.blockers))
+        return f"{plan.node}: blocked ({ids})"
+    if plan.done:
+        runtime = f"containerd {plan.containerd_version}".strip()
+        return f"{plan.node}: nothing to do, {'runs on' if plan.goal == 'migrate' else 'has'} {runtime}"
+    parts = [
+        _count(len(plan.packages), "package"),
+        _count(len(plan.files), "file"),
+        _count(len({change.unit for change in plan.units}), "unit"),
+        _count(len(plan.images), "image"),
+    ]
+    listed = ", ".join(part for part in parts if part) or "only the gates are left to pass"
+    return f"{plan.node}: {_before(plan)} -> containerd {plan.containerd_version} ({listed})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}" if number else ""
+
+
+def _before(plan: Plan) -> str:
+    return {"dockershim": "Docker (dockershim)", "cri-dockerd": "Docker (cri-dockerd)", "containerd": "containerd"}.get(
+        plan.source, "no kubelet" if plan.goal == "provision" else "unknown"
+    )
+
+
+def blockers(plan: Plan) -> str:
+    """Return what stops this node, one finding per paragraph, "" if nothing does."""
+    if not plan.blockers:
+        return ""
+    lines = [f"{plan.node} cannot be moved yet; nothing was changed."]
+    for finding in plan.blockers:
+        lines += _finding(finding)
+    return "\n".join(lines)
+
+
+def render(plan: Plan) -> str:
+    """Return the whole plan: header, what blocks, what changes stage by stage, what is left behind, warnings."""
+    lines = [*_header(plan)]
+    if plan.blockers:
+        lines += ["", f"BLOCKED: {_count(len(plan.blockers), 'reason')}. Nothing will be changed until each is gone."]
+        for finding in plan.blockers:
+            lines += _finding(finding)
+    if plan.done:
+        lines += ["", "Nothing to do."]
+    for number, (stage, title) in enumerate(
+        (("prepare", "PREPARE: pods keep running"), ("switch", "SWITCH: after the drain")), 1
+    ):
+        body = _stage(plan, stage)
+        if body:
+            lines += ["", f"{number}. {title}", *body]
+    if plan.not_carried:
+        lines += ["", "NOT CARRIED OVER"]
+        for item in plan.not_carried:
+            lines += _wrapped(
+                f"{item.source} = {item.value}" if not item.value.startswith("--") else f"{item.source}: {item.value}",
+                "  - ",
+            )
+            lines += _wrapped(item.reason, "      ", "      ")
+    others = [finding for finding in plan.findings if finding.severity != "block"]
+    for severity, title in (("warn", "WARNINGS"), ("info", "NOTES")):
+        chosen = [finding for finding in others if finding.severity == severity]
+        if chosen:
+            lines += ["", title]
+            for finding in chosen:
+                lines += _finding(finding)
+    return "\n".join(lines) + "\n"
+
+
+def _header(plan: Plan) -> list[str]:
+    name = plan.node if plan.node == plan.node_name else f"{plan.node} (Kubernetes node {plan.node_name})"
+    role = ", control plane" if plan.is_control_plane else ""
+    lines = [f"PLAN for {name}{role}"]
+    if plan.kubelet_version:
+        lines.append(f"  kubelet        {plan.kubelet_version}, speaks CRI {' and '.join(plan.cri_api) or 'unknown'}")
+    after = f"containerd {plan.containerd_version or '?'} at {plan.cri_endpoint}"
+    lines.append(f"  runtime        {_before(plan)} -> {after}" if not plan.done else f"  runtime        {after}")
+    if plan.cgroup_driver:
+        lines.append(f"  cgroup driver  {plan.cgroup_driver}")
+    if plan.sandbox_image:
+        lines.append(f"  sandbox image  {plan.sandbox_image}")
+    lines.append(f"  state          {plan.state}")
+    return lines
+
+
+def _finding(finding: Finding) -> list[str]:
+    lines = _wrapped(f"[{finding.id}] {finding.message}", "  - ")
+    if finding.remedy:
+        lines += _wrapped(finding.remedy, "      => ", "         ")
+    return lines
+
+
+def _wrapped(text: str, first: str, further: str = "    ") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+    ) or [first.rstrip()]
+
+
+def _stage(plan: Plan, stage: str) -> list[str]:
+    lines: list[str] = []
+    packages = [change for change in plan.packages if change.stage == stage]
+    if packages:
+        lines.append("  packages")
+        for package in packages:
+            before = package.before or "not installed"
+            lines += _wrapped(f"{package.name}: {before} -> {package.after} ({package.reason})", "    ", "      ")
+    if stage == "prepare" and plan.modules:
+        lines.append(f"  kernel modules to load: {', '.join(plan.modules)}")
+    if stage == "prepare" and plan.sysctls:
+        lines.append("  sysctls")
+        lines += [f"    {name} = {value}" for name, value in sorted(plan.sysctls.items())]
+    files = [change for change in plan.files if change.stage == stage]
+    if files:
+        lines.append("  files")
+        for change in files:
+            what = "new" if change.before is None else "removed" if change.after is None else "changed"
+            lines += _wrapped(f"{change.path} ({what}: {change.reason})", "    ", "      ")
+            lines += [f"      {line}".rstrip() for line in unified_diff(change).splitlines()]
+    if stage == "prepare" and plan.images:
+        total = sum(image.size for image in plan.images)
+        lines.append(f"  images from Docker to containerd: {len(plan.images)}, {human_size(total)}")
+        for image in plan.images:
+            pinned = ", pinned" if image.pinned else ""
+            lines.append(f"    {image.names[0] if image.names else image.id} ({human_size(image.size)}{pinned})")
+    if stage == "switch" and plan.stop_containers:
+        lines += _wrapped(f"containers stopped by your leave: {', '.join(plan.stop_containers)}", "  ", "    ")
+    if stage == "switch" and plan.kubelet_command_line_before != plan.kubelet_command_line_after:
+        old, new = list(plan.kubelet_command_line_before), list(plan.kubelet_command_line_after)
+        lines.append("  kubelet command line")
+        for line in difflib.ndiff(old, new):
+            if not line.startswith("?"):
+                lines.append(f"    {line[0]} {shlex.quote(line[2:])}".rstrip())
+    units = [change for change in plan.units if change.stage == stage]
+    if units:
+        lines.append("  units")
+        for unit in units:
+            lines += _wrapped(
+                f"{unit.action} {unit.unit}: {unit.before} -> {unit.after} ({unit.reason})", "    ", "      "
+            )
+    if stage == "switch" and plan.annotations and not plan.done:
+        lines.append("  annotations of the node")
+        lines += [f"    {note.name} = {note.after}" for note in plan.annotations]
+    return lines
