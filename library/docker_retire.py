@@ -155,13 +155,14 @@ def retired(module, record):
             "plugin_directories": params["cni_bin_dirs"],
         },
     )
-    containers, units = docker_stop.survey(retirement)
+    root = record.get(docker_stop.DATA_ROOT, docker_engine.DEFAULT_ROOT)
+    containers, units = docker_stop.survey(retirement, root)
     stopping = [docker_engine.described(c) for wave in docker_stop.to_stop(containers) for c in wave]
     before = unit_lines(units)
     changed = not all(docker_units.is_retired(unit, state) for unit, state in units.items())
     outcome = {"changed": changed, "stopped": stopping, "units": units, "warnings": []}
     if not changed:
-        docker_stop.prove(params["containerd_socket"], record.get(docker_stop.DATA_ROOT, docker_engine.DEFAULT_ROOT))
+        docker_stop.prove(params["containerd_socket"], root)
     elif not module.check_mode:
         with record.step("retire Docker", "switch", undo="systemctl unmask docker.socket docker.service"):
             record.mark("docker stopping")

@@ -1,6 +1,6 @@
 """Take down the network of a Docker sandbox as dockershim would have, once the kubelet no longer runs.
 
-Without it every pod stopped here leaks its address in the IPAM plugin's store and the chains of its host ports.
+Without this every pod stopped here leaks its address in the IPAM plugin's store and the chains of its host ports.
 
 What is run follows the CNI specification, section "DEL", and what libcni does with its cache (containernetworking/cni
 SPEC.md; libcni/api.go: DelNetworkList, buildOneConfig, cachedInfo). dockershim keeps that cache in
@@ -18,7 +18,7 @@ from .errors import NodeError
 
 CACHE_DIRECTORY = "/var/lib/cni/cache"
 CONFIG_DIRECTORY = "/etc/cni/net.d"
-PLUGIN_DIRECTORIES = ("/opt/cni/bin",)
+CHECKPOINT_DIRECTORY = "/var/lib/dockershim/sandbox"  # kubernetes pkg/kubelet/dockershim/docker_checkpoint.go
 CACHE_KIND = "cniCacheV1"
 DEFAULT_INTERFACE = "eth0"  # kubernetes pkg/kubelet/dockershim/network.DefaultInterfaceName
 PLUGIN_TIMEOUT = 60  # s; a plugin may have to reach its datastore
@@ -41,14 +41,19 @@ Invocation = NamedTuple("Invocation", [("plugin", str), ("environment", Dict[str
 # Pure: what would be run
 
 
-def parse_cached(text: str, path: str = "") -> Attachment:
+def parse_cached(text: str, path: str = "", fallback: Optional[Attachment] = None) -> Attachment:
     """Return the attachment in one file of libcni's cache.
+
+    Args:
+        fallback: for a file of libcni before 0.8, which holds nothing but the result of ADD.
 
     Raises:
         NodeError: the file is not what libcni writes.
     """
     try:
         data = json.loads(text)
+        if "kind" not in data and "cniVersion" in data and fallback is not None:
+            return fallback._replace(result=data, cache_file=path)
         if data.get("kind") != CACHE_KIND:
             raise ValueError("its kind is %r, not %r" % (data.get("kind"), CACHE_KIND))
         config = json.loads(base64.b64decode(data["config"]).decode("utf-8"))
@@ -62,6 +67,29 @@ def parse_cached(text: str, path: str = "") -> Attachment:
         )
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise NodeError("The CNI cache file %s cannot be used: %s." % (path, error)) from error
+
+
+def checkpointed_ports(text: str) -> List[Dict[str, Any]]:
+    """Return the host ports in dockershim's checkpoint of a sandbox, with CNI's field names; [] if it has none."""
+    try:
+        return [
+            {
+                "hostPort": mapping["host_port"],
+                "containerPort": mapping["container_port"],
+                "protocol": mapping["protocol"].lower(),
+                "hostIP": mapping.get("host_ip", ""),
+            }
+            for mapping in json.loads(text)["data"].get("port_mappings") or []
+            if mapping.get("host_port")
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def is_loopback(attachment: Attachment) -> bool:
+    """Return whether this is dockershim's loopback network; its cache entry says "eth0" like the real one's."""
+    plugins = attachment.config.get("plugins", [attachment.config])
+    return all(plugin.get("type") == "loopback" for plugin in plugins)
 
 
 def pod_arguments(labels: Dict[str, str], container_id: str) -> List[List[str]]:
@@ -125,8 +153,10 @@ def _at_least(version, minimum):
 # Running it
 
 
-def cached(container_id: str, cache_directory: str = CACHE_DIRECTORY) -> List[Attachment]:
-    """Return what libcni's cache has for the container; the loopback interface comes last.
+def cached(
+    container_id: str, cache_directory: str = CACHE_DIRECTORY, fallback: Optional[Attachment] = None
+) -> List[Attachment]:
+    """Return what libcni's cache has for the container; the loopback network comes last.
 
     Raises:
         NodeError: a file of it cannot be read.
@@ -139,8 +169,8 @@ def cached(container_id: str, cache_directory: str = CACHE_DIRECTORY) -> List[At
         if "-%s-" % container_id in name:
             path = os.path.join(directory, name)
             with open(path, encoding="utf-8") as stream:
-                found.append(parse_cached(stream.read(), path))
-    return sorted(found, key=lambda attachment: attachment.interface == "lo")
+                found.append(parse_cached(stream.read(), path, fallback))
+    return sorted(found, key=is_loopback)
 
 
 def configured(config_directory: str = CONFIG_DIRECTORY) -> Optional[Dict[str, Any]]:
@@ -166,17 +196,28 @@ def attachments(
     """Return the networks of a Docker sandbox that nobody has taken down yet."""
     if sandbox.network_mode == "host":
         return []
-    found = cached(sandbox.id, cache_directory)
+    config = configured(config_directory)
+    rebuilt = None
+    if config is not None:
+        ports = checkpointed_ports(_read(os.path.join(CHECKPOINT_DIRECTORY, sandbox.id)))
+        arguments = pod_arguments(sandbox.labels, sandbox.id)
+        rebuilt = Attachment(config, DEFAULT_INTERFACE, arguments, {"portMappings": ports} if ports else {}, None, "")
+    found = cached(sandbox.id, cache_directory, rebuilt)
     if found:
         # The kubelet's own DEL leaves the loopback entry behind: alone it means that the rest is done.
-        return found if sandbox.running else [a for a in found if a.interface != "lo"]
+        return found if sandbox.running else [attachment for attachment in found if not is_loopback(attachment)]
     # dockershim makes sandboxes for CNI with network mode "none"; others have their network from Docker itself.
-    if not sandbox.running or sandbox.network_mode != "none":
+    if not sandbox.running or sandbox.network_mode != "none" or rebuilt is None:
         return []
-    config = configured(config_directory)
-    if config is None:
-        return []
-    return [Attachment(config, DEFAULT_INTERFACE, pod_arguments(sandbox.labels, sandbox.id), {}, None, "")]
+    return [rebuilt]
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except (OSError, ValueError):
+        return ""
 
 
 def delete(

@@ -44,6 +44,7 @@ Container = NamedTuple(
         ("pid", int),  # 0 if it does not run
         ("network_mode", str),  # "none", "host", "bridge", "container:ID", ...
         ("auto_remove", bool),
+        ("stop_timeout", Optional[int]),  # s; the container's own, None if it names none
         ("labels", Dict[str, str]),
     ],
 )
@@ -66,6 +67,7 @@ def parse_containers(text: str) -> List[Container]:
                 pid=int(state.get("Pid") or 0),
                 network_mode=host.get("NetworkMode") or "",
                 auto_remove=bool(host.get("AutoRemove")),
+                stop_timeout=config.get("StopTimeout"),
                 labels=dict(config.get("Labels") or {}),
             )
         )
@@ -80,11 +82,6 @@ def is_sandbox(container: Container) -> bool:
     return is_kubernetes(container) and container.labels.get(CONTAINER_TYPE) == SANDBOX
 
 
-def has_own_network(container: Container) -> bool:
-    """Return whether CNI made a network for this sandbox; with the host's network there is nothing to take down."""
-    return container.network_mode != "host"
-
-
 def described(container: Container) -> str:
     """Return the container in words an operator finds again: pod and container, or name and image."""
     if is_kubernetes(container):
@@ -95,8 +92,8 @@ def described(container: Container) -> str:
 
 
 def grace(container: Container, limit: Optional[int] = None) -> int:
-    """Return the seconds the container may take to stop: its pod's grace period, at most ``limit``."""
-    seconds = DEFAULT_GRACE
+    """Return the seconds the container may take to stop: its pod's grace period or its own, at most ``limit``."""
+    seconds = DEFAULT_GRACE if container.stop_timeout is None else container.stop_timeout
     for name in GRACE_PERIODS:
         # cri-dockerd and dockershim write them as annotations; look under the plain name as well.
         value = container.labels.get("annotation." + name, container.labels.get(name, ""))

@@ -29,14 +29,26 @@ class Retirement(object):
         self.cni = cni
 
 
-def survey(retirement):
+def survey(retirement, root):
     """Return what retiring would stop: (containers, units by name).
 
+    Args:
+        root: Docker's data directory, where the names of containers are while Docker is stopped.
+
     Raises:
-        NodeError: the kubelet still runs, or a foreign container does that may not be stopped.
+        NodeError: the kubelet still runs, a foreign container does that may not be stopped, or containers run although
+            Docker does not.
     """
     units = docker_units.present()
     if not docker_engine.running():
+        left = _what_stays(retirement.containerd_socket, root)
+        if left:
+            # live-restore, or a dockerd that died: only Docker can stop them in good order.
+            raise NodeError(
+                "Docker is stopped but this of it still runs: %s. Start docker.service (state: restored, if it is "
+                "masked), so that it can stop them, and run again." % ", ".join(left),
+                {"still_running": left},
+            )
         return [], units
     if systemd.active(retirement.kubelet_unit):
         raise NodeError(
@@ -110,7 +122,7 @@ def _stop_containers(retirement, journal, containers):
     return warnings
 
 
-def prove(containerd_socket, root, timeout=PROOF_TIMEOUT):
+def prove(containerd_socket, root):
     """Make sure that Docker is down and has left nothing running.
 
     Raises:
@@ -118,17 +130,23 @@ def prove(containerd_socket, root, timeout=PROOF_TIMEOUT):
     """
     units = docker_units.present()
     up = [unit for unit, state in units.items() if state["ActiveState"] not in ("inactive", "failed")]
-    deadline = time.monotonic() + timeout
-    left = docker_engine.left_running(containerd_socket, root)
-    while left and time.monotonic() < deadline:
-        time.sleep(0.5)
-        left = docker_engine.left_running(containerd_socket, root)
+    left = _what_stays(containerd_socket, root)
     if up or left:
         raise NodeError(
             "Docker is not wholly stopped: %s. Look at these, stop them (`ctr -n moby tasks ls`, `ctr -n moby tasks "
             "kill`), or roll the node back." % ", ".join(up + left),
             {"still_running": up + left},
         )
+
+
+def _what_stays(containerd_socket, root):
+    """Return what of Docker still runs after PROOF_TIMEOUT, [] as soon as nothing does."""
+    deadline = time.monotonic() + PROOF_TIMEOUT
+    while True:
+        left = docker_engine.left_running(containerd_socket, root)
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.5)
 
 
 def to_restore(journal):

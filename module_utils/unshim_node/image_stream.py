@@ -117,7 +117,7 @@ def needs(images: Iterable[Dict[str, Any]], records: Dict[str, Record], ids: Dic
 
 
 def chain_ids(layers: List[str]) -> List[str]:
-    """Return the chain id of each layer of an image, by which Docker's layer store keeps it (OCI image-spec, ChainID)."""
+    """Return the chain id of each layer of an image: its name in Docker's layer store (OCI image-spec, ChainID)."""
     found: List[str] = []
     for layer in layers:
         if found:
@@ -314,12 +314,15 @@ def stream(save: List[str], load: List[str]) -> int:
                     if pipe is not None:
                         _close(pipe)
         failed = [
-            "`%s` %s: %s" % (commands.quote(argv[:8]), _how(process.returncode), _said(said))
-            for argv, process, said in ((save, writer, save_said), (load, reader, load_said))
+            "`%s` %s: %s." % (what, _how(process.returncode), _said(said))
+            for what, process, said in (
+                ("docker save", writer, save_said),
+                ("ctr images import", reader, load_said),
+            )
             if process.returncode != 0
         ]
         if failed:
-            raise NodeError("The images were not moved. %s" % " ".join(failed))
+            raise NodeError("The images were not moved; run again. %s" % " ".join(failed))
         return count
 
 
@@ -347,7 +350,7 @@ def _how(code):
 
 def _said(stream):
     stream.seek(0)
-    return commands.last_lines(stream.read().decode("utf-8", "replace")) or "(it printed nothing)"
+    return commands.last_lines(stream.read().decode("utf-8", "replace")) or "it printed nothing"
 
 
 # All of it
