@@ -55,6 +55,7 @@ class Unit:
     drop_in_paths: tuple[str, ...] = ()
     main_pid: int = 0
     need_daemon_reload: bool = False
+    environment_files: tuple[str, ...] = ()  # as systemd resolved them, present or not
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,9 @@ class Facts:
     time: float = 0.0  # the node's clock
     os: OperatingSystem = field(default_factory=OperatingSystem)
     kernel: Kernel = field(default_factory=Kernel)
-    units: dict[str, Unit] = field(default_factory=dict)  # by name: kubelet, docker.{service,socket}, containerd, cri-docker*
+    # By full name: kubelet.service, docker.service, docker.socket, containerd.service, cri-docker.service, cri-docker.socket.
+    # {} where systemd does not run.
+    units: dict[str, Unit] = field(default_factory=dict)
     packages: dict[str, Package] = field(default_factory=dict)  # by name: of the packages unshim may touch
     files: dict[str, File] = field(default_factory=dict)  # by path: every file a plan may need to read or change
     docker: Docker = field(default_factory=Docker)

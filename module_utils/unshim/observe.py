@@ -1,0 +1,347 @@
+"""Read what ``probe.sh`` saw on a node: :func:`probe_script` is what to run there, :func:`parse` makes facts of its output.
+
+The same pair serves the Ansible action ``runtime_facts``, the pyinfra fact and the tests. Nothing here does I/O, except
+that the script's text is read from beside this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from importlib import resources
+from typing import Any
+
+from .facts import (
+    Container,
+    Containerd,
+    Docker,
+    Facts,
+    File,
+    Image,
+    Kernel,
+    Kubelet,
+    Mount,
+    OperatingSystem,
+    Package,
+    Unit,
+)
+from .sections import ProbeError, Section, pair, split
+
+__all__ = ["ProbeError", "parse", "probe_script"]
+
+# The packages and units probe.sh asks for; tests/unit/observe proves that both lists are the same.
+PACKAGES = (
+    "containerd", "containerd.io", "runc", "docker.io", "docker-cli", "docker-ce", "docker-ce-cli", "moby-engine",
+    "moby-containerd", "containernetworking-plugins", "cri-tools", "kubelet", "kubeadm", "kubernetes-cni",
+)  # fmt: skip
+
+# Labels dockershim makes of pod annotations: not needed, and last-applied-configuration may hold secrets.
+_ANNOTATION_LABEL = "annotation."
+
+
+def probe_script() -> str:
+    """Return the text of the POSIX shell script to run on a node: ``sh -c TEXT``, as root to see everything."""
+    return resources.files(__package__ or "unshim").joinpath("probe.sh").read_text(encoding="utf-8")
+
+
+def parse(text: str) -> Facts:
+    """Return the facts in the output of ``probe.sh``.
+
+    Args:
+        text: the output; login messages around it and CR LF line ends do no harm.
+
+    Raises:
+        ProbeError: the probe did not run, or its output is cut off, damaged or another version's.
+    """
+    sections = split(text)
+    try:
+        return _facts(sections)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProbeError(f"the probe's output was damaged on its way ({error!r}): run again") from error
+
+
+def _facts(sections: list[Section]) -> Facts:
+    system = _first(sections, "system").values()
+    return Facts(
+        hostname=system.get("hostname", ""),
+        uid=int(system.get("uid") or -1),
+        time=float(system.get("time") or 0),
+        os=_operating_system(_first(sections, "os-release"), system),
+        kernel=_kernel(_first(sections, "kernel")),
+        units={section.argument: _unit(section) for section in _all(sections, "unit")},
+        packages=_packages(sections),
+        files={section.argument: _file(section) for section in _all(sections, "file")},
+        docker=_docker(sections),
+        containerd=_containerd(sections),
+        kubelet=_kubelet(sections, system),
+        mounts={section.argument: _mount(section) for section in _all(sections, "mount")},
+        cni_plugins={s.argument: tuple(line for line in s.lines if line) for s in _all(sections, "cni-plugins")},
+        not_seen=tuple(section.argument for section in _all(sections, "not-seen")),
+    )
+
+
+def _all(sections: Iterable[Section], name: str) -> list[Section]:
+    return [section for section in sections if section.name == name]
+
+
+def _first(sections: Iterable[Section], name: str) -> Section:
+    """The section of this name, an empty one if the probe left it out."""
+    return next((section for section in sections if section.name == name), Section(name))
+
+
+def _operating_system(release: Section, system: dict[str, str]) -> OperatingSystem:
+    values = {}
+    for line in release.lines:
+        key, separator, value = line.partition("=")
+        if separator and not key.startswith("#"):
+            values[key.strip()] = _unquote(value)
+    return OperatingSystem(
+        id=values.get("ID", ""),
+        version_id=values.get("VERSION_ID", ""),
+        codename=values.get("VERSION_CODENAME", ""),
+        id_like=tuple(values.get("ID_LIKE", "").split()),
+        pretty_name=values.get("PRETTY_NAME", ""),
+        architecture=system.get("machine", ""),
+        kernel=system.get("kernel", ""),
+        init=system.get("init", ""),
+        package_manager=system.get("package_manager", ""),
+        python=system.get("python", ""),
+    )
+
+
+def _unquote(value: str) -> str:
+    """The value of a line of os-release, which follows the shell's quoting (os-release(5))."""
+    try:
+        return " ".join(shlex.split(value))
+    except ValueError:
+        return value.strip()
+
+
+def _kernel(section: Section) -> Kernel:
+    return Kernel(
+        cgroup=section.values().get("cgroup", ""),
+        modules_loaded=section.every("module"),
+        sysctls=dict(pair(value) for value in section.every("sysctl")),
+    )
+
+
+def _unit(section: Section) -> Unit:
+    """From ``systemctl show``: one ``Property=value`` a line, EnvironmentFiles= once per file."""
+    values: dict[str, str] = {}
+    environment_files: list[str] = []
+    for line in section.lines:
+        key, _, value = line.partition("=")
+        if key == "EnvironmentFiles":
+            environment_files.append(re.sub(r" \(ignore_errors=\w+\)$", "", value))
+        else:
+            values[key] = value
+    return Unit(
+        name=section.argument,
+        load_state=values.get("LoadState", "not-found"),
+        active_state=values.get("ActiveState", "inactive"),
+        unit_file_state=values.get("UnitFileState", ""),
+        fragment_path=values.get("FragmentPath", ""),
+        drop_in_paths=tuple(values.get("DropInPaths", "").split()),
+        main_pid=int(values.get("MainPID") or 0),
+        need_daemon_reload=values.get("NeedDaemonReload") == "yes",
+        environment_files=tuple(environment_files),
+    )
+
+
+def _packages(sections: list[Section]) -> dict[str, Package]:
+    """Every package asked for, installed or not; {} where the probe knows no package manager."""
+    found = _all(sections, "packages")
+    if not found:
+        return {}
+    installed = dict(pair(value) for value in found[0].every("installed"))
+    candidates = dict(pair(value) for value in found[0].every("candidate"))
+    held = set(found[0].every("held"))
+    locked = found[0].every("locked")
+    return {
+        name: Package(
+            name=name,
+            version=installed.get(name, ""),
+            candidate=candidates.get(name, "").replace("(none)", ""),
+            held=name in held or any(_is_locked(name, entry) for entry in locked),
+        )
+        for name in PACKAGES
+    }
+
+
+def _is_locked(name: str, entry: str) -> bool:
+    """Whether a line of dnf's or yum's versionlock.list, ``[EPOCH:]NAME-[EPOCH:]VERSION-RELEASE.ARCH``, is about a package."""
+    return re.match(rf"(\d+:)?{re.escape(name)}-(\d+:)?[\d*]", entry) is not None
+
+
+def _file(section: Section) -> File:
+    values = section.values()
+    content = section.content()
+    mode, owner, group = (values.get("stat", "").split() + ["", "", ""])[:3]
+    kind = values.get("kind", "missing")
+    target = values.get("link", "")
+    if target and kind != "unreadable":
+        kind = "symlink"
+    text, is_utf8 = None, True
+    if content is not None:
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError:
+            is_utf8 = False
+    return File(
+        path=section.argument,
+        kind=kind,
+        content=text,
+        sha256="" if content is None else hashlib.sha256(content).hexdigest(),
+        mode=mode.rjust(4, "0") if mode else "",
+        owner=owner,
+        group=group,
+        target=target,
+        is_utf8=is_utf8,
+    )
+
+
+def _records(section: Section) -> list[dict[str, Any]]:
+    """One JSON object a line; one that Docker could not finish printing is left out."""
+    records = []
+    for line in section.lines:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
+
+
+def _docker(sections: list[Section]) -> Docker:
+    found = _all(sections, "docker")
+    if not found:
+        return Docker()
+    values = found[0].values()
+    info = next(iter(_records(_first(sections, "docker-info"))), None)
+    if info is None:
+        return Docker(installed=True, version=_docker_version(values.get("version", "")))
+    return Docker(
+        installed=True,
+        answers=True,
+        version=info["version"] or "",
+        root=info["root"] or "",
+        storage_driver=info["storage_driver"] or "",
+        cgroup_driver=info["cgroup_driver"] or "",
+        default_runtime=info["default_runtime"] or "",
+        runtimes=tuple(sorted(info["runtimes"] or {})),
+        live_restore=bool(info["live_restore"]),
+        containers=tuple(_container(record) for record in _records(_first(sections, "docker-containers"))),
+        images=tuple(_image(record) for record in _records(_first(sections, "docker-images"))),
+    )
+
+
+def _docker_version(line: str) -> str:
+    """``Docker version 20.10.24+dfsg1, build 297e128`` -> ``20.10.24+dfsg1``."""
+    match = re.search(r"version ([^ ,]+)", line)
+    return match.group(1) if match else ""
+
+
+def _container(record: dict[str, Any]) -> Container:
+    labels = record["labels"] or {}
+    return Container(
+        id=record["id"],
+        name=record["name"].removeprefix("/"),
+        image=record["image"] or "",
+        running=bool(record["running"]),
+        started_at=record["started_at"] or "",
+        pid=record["pid"] or 0,
+        labels={name: value for name, value in sorted(labels.items()) if not name.startswith(_ANNOTATION_LABEL)},
+    )
+
+
+def _image(record: dict[str, Any]) -> Image:
+    return Image(
+        id=record["id"],
+        tags=tuple(record["tags"] or ()),
+        digests=tuple(record["digests"] or ()),
+        size=record["size"] or 0,
+    )
+
+
+def _containerd(sections: list[Section]) -> Containerd:
+    found = _all(sections, "containerd")
+    if not found:
+        return Containerd()
+    values = found[0].values()
+    words = values.get("version", "").split()  # containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1
+    tasks = {section.argument: _running_tasks(section) for section in _all(sections, "containerd-tasks")}
+    return Containerd(
+        installed=True,
+        answers=bool(_all(sections, "containerd-plugins")),
+        version=words[2].removeprefix("v") if len(words) > 2 else "",
+        socket=values.get("socket", ""),
+        binary=values.get("binary", ""),
+        cri_plugin=_cri_plugin(_first(sections, "containerd-plugins")),
+        default_sandbox_image=values.get("sandbox", "").strip("\"'"),
+        k8s_images=tuple(line for line in _first(sections, "containerd-images").lines if line),
+        k8s_tasks=tasks.get("k8s.io", 0),
+        moby_tasks=tasks.get("moby", 0),
+    )
+
+
+def _cri_plugin(plugins: Section) -> str:
+    """The status of the plugin that serves CRI, in ``ctr plugins ls``: ``io.containerd.grpc.v1  cri  linux/amd64  ok``."""
+    for line in plugins.lines:
+        words = line.split()
+        if words[:2] == ["io.containerd.grpc.v1", "cri"]:
+            return words[-1]
+    return ""
+
+
+def _running_tasks(tasks: Section) -> int:
+    """``ctr tasks ls`` prints ``TASK  PID  STATUS``."""
+    return sum(line.split()[-1:] == ["RUNNING"] for line in tasks.lines)
+
+
+def _kubelet(sections: list[Section], system: dict[str, str]) -> Kubelet:
+    found = _all(sections, "kubelet")
+    hostname = system.get("hostname", "").strip().lower()  # as the kubelet does: pkg/util/node GetHostname
+    if not found:
+        return Kubelet(hostname=hostname)
+    values = found[0].values()
+    command_line = _first(sections, "kubelet-command-line").content() or b""
+    environment = _first(sections, "kubelet-environment").content() or b""
+    return Kubelet(
+        installed=True,
+        version=values.get("version", "").removeprefix("Kubernetes ").removeprefix("v"),
+        binary=values.get("binary", ""),
+        pid=int(values.get("pid") or 0),
+        command_line=tuple(command_line.decode("utf-8", "replace").removesuffix("\0").split("\0"))
+        if command_line
+        else (),
+        environment=_environment(environment.decode("utf-8", "replace")),
+        hostname=hostname,
+        kubeconfig_server=values.get("server", "").strip("\"'"),
+    )
+
+
+def _environment(text: str) -> dict[str, str]:
+    variables = {}
+    for line in text.splitlines():
+        name, separator, value = line.partition("=")
+        if separator:
+            variables[name] = value
+    return variables
+
+
+def _mount(section: Section) -> Mount:
+    """From ``df -Pk``: device, KiB in all, used and available, percent, mount point."""
+    values = section.values()
+    match = re.match(r"(.+?) +(\d+) +(\d+) +(\d+) +\d+% +(.*)$", values.get("df", ""))
+    if match is None:
+        return Mount(path="", filesystem=values.get("type", ""))
+    device, size, _used, available, path = match.groups()
+    return Mount(
+        path=path,
+        device=device,
+        filesystem=values.get("type", ""),
+        size=int(size) * 1024,
+        available=int(available) * 1024,
+    )

@@ -1,0 +1,538 @@
+#!/bin/sh
+# Look at a node and print what is there, for observe.py to read. Changes nothing.
+#
+# POSIX sh with coreutils or busybox; everything else is used if it is there. What cannot be seen is said, not guessed:
+# "@@not-seen". Output: sections "@@name argument", then lines; file contents as base64, so no content can be taken for a
+# section, and no terminal can change it. Private keys, registry logins and kubeconfigs are never printed.
+#
+# Docker is asked only where it runs already: a connection to docker.socket would start it.
+# All work is done in main, called on the last line: a script that arrives cut off does nothing.
+
+PACKAGES='containerd containerd.io runc docker.io docker-cli docker-ce docker-ce-cli moby-engine moby-containerd
+containernetworking-plugins cri-tools kubelet kubeadm kubernetes-cni'
+UNITS='kubelet.service docker.service docker.socket containerd.service cri-docker.service cri-docker.socket'
+DOCKER_SOCKET=/var/run/docker.sock
+CONTENT_LIMIT=1048576 # bytes; a configuration file is smaller
+NEWLINE='
+'
+
+# Call a function with each line of a text: each file "$paths"
+each() {
+  IFS=$NEWLINE
+  for each_line in $2; do
+    unset IFS
+    "$1" "$each_line"
+  done
+  unset IFS
+}
+
+print_file() { cat "$1"; }
+
+has() { command -v "$1" >/dev/null; }
+
+not_seen() { printf '@@not-seen %s\n' "$1"; }
+
+find_timeout() {
+  if ! has timeout; then
+    limit=
+  elif timeout 9 true; then
+    limit='timeout 10'
+  elif timeout -t 9 true; then # busybox before 1.30
+    limit='timeout -t 10'
+  fi
+}
+
+# Run a command that talks to a daemon or reads a database, for 10 seconds at most.
+# shellcheck disable=SC2086 # limit is none or several words
+t() { $limit "$@"; }
+
+# The processes with this name, of this machine: those of its containers are left out.
+processes() {
+  for proc in /proc/[0-9]*; do
+    read -r comm <"$proc/comm" || continue
+    [ "$comm" = "$1" ] || continue
+    nested=
+    while read -r key _ inner; do
+      [ "$key" = NSpid: ] && nested=$inner && break
+    done <"$proc/status"
+    [ -z "$nested" ] || continue
+    case $(cat "$proc/cgroup") in *kubepods*) continue ;; esac
+    printf '%s\n' "${proc#/proc/}"
+  done
+}
+
+# Systemd's word on a unit: unit_property docker.service ActiveState
+unit_property() {
+  printf '%s\n' "$units" | sed -n "/^@@unit $1\$/,/^\$/s/^$2=//p"
+}
+
+# The program of a running process, else the one on PATH: program PID NAME
+program() {
+  path=
+  [ -n "$1" ] && path=$(readlink "/proc/$1/exe")
+  path=${path% (deleted)}
+  [ -n "$path" ] || path=$(command -v "$2")
+  printf '%s' "$path"
+}
+
+encode() {
+  if has base64; then
+    printf 'content base64\n' && base64
+  elif has openssl; then
+    printf 'content base64\n' && openssl base64
+  else
+    printf 'content hex\n' && od -An -v -tx1
+  fi
+}
+
+# Whether a directory above this path is closed to the user we run as.
+is_hidden() {
+  above=${1%/*}
+  while [ -n "$above" ] && [ ! -d "$above" ]; do above=${above%/*}; done
+  [ -n "$above" ] && [ ! -x "$above" ]
+}
+
+# One file, once. With "metadata" its content stays on the node, and so does a private key's or kubeconfig's anyway.
+file() {
+  case $files_done in *"$NEWLINE$1$NEWLINE"*) return ;; esac
+  files_done=$files_done$1$NEWLINE
+  printf '@@file %s\n' "$1"
+  if [ -L "$1" ]; then
+    printf 'link %s\n' "$(readlink -f "$1" || readlink "$1")"
+  fi
+  if [ ! -e "$1" ]; then
+    if is_hidden "$1"; then printf 'kind unreadable\n'; else printf 'kind missing\n'; fi
+    return
+  fi
+  meta=$(stat -L -c '%a %U %G %s' "$1") && printf 'stat %s\n' "$meta"
+  if [ -d "$1" ]; then
+    printf 'kind directory\n'
+  elif [ -S "$1" ]; then
+    printf 'kind socket\n'
+  elif [ ! -f "$1" ]; then
+    printf 'kind other\n'
+  elif [ ! -r "$1" ]; then
+    printf 'kind unreadable\n'
+  elif [ "$2" = metadata ] || grep -q -e 'PRIVATE KEY-----' -e 'client-key-data:' -e '^kind: Config$' "$1"; then
+    printf 'kind file\n'
+  elif [ "${meta##* }" -gt "$CONTENT_LIMIT" ]; then
+    printf 'kind file\n'
+    not_seen "$1: ${meta##* } bytes, more than a configuration file has"
+  else
+    printf 'kind file\n'
+    encode <"$1"
+  fi
+}
+
+# The files in a directory that match a pattern.
+files_in() {
+  if is_hidden "$1/." || { [ -d "$1" ] && [ ! -r "$1" ]; }; then
+    not_seen "$1: may not be listed by this user"
+    return
+  fi
+  # shellcheck disable=SC2231 # the pattern must expand
+  for entry in "$1"/$2; do
+    if [ -d "$entry" ]; then continue; fi
+    if [ -e "$entry" ] || [ -L "$entry" ]; then file "$entry"; fi
+  done
+}
+
+# A directory with one directory per registry: certs.d. Keys are metadata only.
+registry_files() {
+  files_in "$1" '*/hosts.toml'
+  files_in "$1" '*/*.crt'
+  files_in "$1" '*/*.cert'
+  for entry in "$1"/*/*; do
+    if [ -f "$entry" ]; then file "$entry" metadata; fi
+  done
+}
+
+# The unit file and the drop-ins of a unit; those systemd has not read yet, too.
+unit_files() {
+  # shellcheck disable=SC2046 # systemd separates the paths by spaces
+  for path in $(unit_property "$1" FragmentPath) $(unit_property "$1" DropInPaths) "/etc/systemd/system/$1.d"/*.conf \
+    "/run/systemd/system/$1.d"/*.conf; do
+    if [ -e "$path" ]; then printf '%s\n' "$path"; fi
+  done
+}
+
+# EnvironmentFile= of a unit file, patterns expanded. The files need not be there.
+environment_files() {
+  sed -n 's/^[[:space:]]*EnvironmentFile[[:space:]]*=[[:space:]]*-\{0,1\}//p' "$1" | tr -d "\"'\\r" |
+    while read -r pattern; do
+      # shellcheck disable=SC2086 # the pattern must expand
+      case $pattern in *%* | '') ;; *) printf '%s\n' $pattern ;; esac
+    done
+}
+
+# Every file that has a part in the kubelet's command line.
+kubelet_files() {
+  paths=$(unit_files kubelet.service)
+  printf '%s\n' "$paths" /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/kubelet
+  each environment_files "$paths"
+}
+
+# What the kubelet was started with; if it does not run, the words of the files that would start it.
+find_kubelet_arguments() {
+  if [ -n "$kubelet_pid" ]; then
+    kubelet_arguments=$(tr '\n\0' ' \n' <"/proc/$kubelet_pid/cmdline")
+  else
+    # shellcheck disable=SC1003 # a backslash, then a quote
+    kubelet_arguments=$(each print_file "$(kubelet_files)" | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/')
+  fi
+}
+
+# The value of a kubelet flag, "" if not given: flag cni-bin-dir
+flag() {
+  printf '%s\n' "$kubelet_arguments" | sed -n -e "s/^--$1=//p" -e "/^--$1\$/{n;p;}" | tail -n 1
+}
+
+show_system() {
+  printf '@@os-release\n'
+  cat /etc/os-release || cat /usr/lib/os-release
+  python=
+  for candidate in python3 /usr/libexec/platform-python; do
+    if has "$candidate"; then
+      python=$(t "$candidate" -c 'import platform; print(platform.python_version())')
+      break
+    fi
+  done
+  manager=
+  for candidate in apt-get:apt dnf:dnf yum:yum zypper:zypper apk:apk pacman:pacman; do
+    if has "${candidate%:*}"; then
+      manager=${candidate#*:}
+      break
+    fi
+  done
+  read -r init </proc/1/comm
+  printf '@@system\n'
+  printf 'machine %s\nkernel %s\nhostname %s\n' "$(uname -m)" "$(uname -r)" "$(uname -n)"
+  printf 'init %s\nuid %s\ntime %s\n' "$init" "$(id -u)" "$(date +%s)"
+  printf 'python %s\npackage_manager %s\n' "$python" "$manager"
+}
+
+show_kernel() {
+  printf '@@kernel\n'
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    printf 'cgroup v2\n'
+  elif [ -e /sys/fs/cgroup/unified/cgroup.procs ]; then
+    printf 'cgroup hybrid\n'
+  elif [ -d /sys/fs/cgroup/memory ] || [ -d /sys/fs/cgroup/cpu ]; then
+    printf 'cgroup v1\n'
+  fi
+  if grep -q '^nodev.overlay$' /proc/filesystems || grep -q '^overlay ' /proc/modules; then
+    printf 'module overlay\n'
+  fi
+  if [ -d /proc/sys/net/bridge ] || grep -q '^br_netfilter ' /proc/modules; then
+    printf 'module br_netfilter\n'
+  fi
+  for name in net/ipv4/ip_forward net/ipv4/conf/all/forwarding net/bridge/bridge-nf-call-iptables \
+    net/bridge/bridge-nf-call-ip6tables; do
+    # Not read: it takes byte by byte, which these files do not give.
+    if value=$(cat "/proc/sys/$name"); then
+      printf 'sysctl %s %s\n' "$(printf '%s' "$name" | tr / .)" "$value"
+    fi
+  done
+}
+
+find_units() {
+  units=
+  if [ ! -d /run/systemd/system ] || ! has systemctl; then
+    return
+  fi
+  # shellcheck disable=SC2086 # one argument per unit
+  units=$(t systemctl show --no-pager -p LoadState -p ActiveState -p UnitFileState -p FragmentPath -p DropInPaths \
+    -p MainPID -p NeedDaemonReload -p EnvironmentFiles -p Id $UNITS)
+  if [ -z "$units" ]; then
+    not_seen 'units: systemctl show did not answer'
+    return
+  fi
+  # Answers come in the order asked, an empty line between them. Id is the alias' target where a name is an alias.
+  # shellcheck disable=SC2086
+  units=$(
+    set -- $UNITS
+    printf '@@unit %s\n' "$1"
+    printf '%s\n' "$units" | while IFS= read -r line; do
+      printf '%s\n' "$line"
+      if [ -z "$line" ]; then
+        shift
+        printf '@@unit %s\n' "$1"
+      fi
+    done
+  )
+  printf '%s\n' "$units"
+}
+
+show_packages() {
+  [ -n "$manager" ] || return
+  printf '@@packages\n'
+  case $manager in
+    apt)
+      # shellcheck disable=SC2086,SC2016
+      t dpkg-query -W -f '${Status} ${Package} ${Version}\n' $PACKAGES | while read -r want _ status name version; do
+        [ "$want" = hold ] && printf 'held %s\n' "$name"
+        [ "$status" = installed ] && printf 'installed %s %s\n' "$name" "$version"
+      done
+      # Without the options root's apt-cache would write its cache anew. The table of sources stays here.
+      # shellcheck disable=SC2086
+      t apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy $PACKAGES |
+        sed -n -e 's/^\([^ ].*\):$/\1/;t keep' -e 's/^  Candidate: //;t print' -e d -e ':keep' -e 'h;d' \
+          -e ':print' -e 'G;s/^\(.*\)\n\(.*\)$/candidate \2 \1/p'
+      ;;
+    dnf | yum | zypper)
+      # shellcheck disable=SC2086
+      t rpm -q --qf 'installed %{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n' $PACKAGES | grep '^installed '
+      cat /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list | sed -n 's/^[^#!]/locked &/p'
+      ;;
+    pacman)
+      # shellcheck disable=SC2086
+      t pacman -Q $PACKAGES | sed 's/^/installed /'
+      ;;
+    apk)
+      # shellcheck disable=SC2086
+      for name in $PACKAGES; do
+        t apk list --installed "$name" | sed -n "s/^$name-\([0-9][^ ]*\) .*/installed $name \1/p"
+      done
+      ;;
+  esac
+}
+
+find_kubelet() {
+  kubelet_pid=$(unit_property kubelet.service MainPID)
+  case $kubelet_pid in '' | 0) kubelet_pid=$(processes kubelet | head -n 1) ;; esac
+  kubelet=$(program "$kubelet_pid" kubelet)
+  find_kubelet_arguments
+}
+
+show_kubelet() {
+  [ -n "$kubelet" ] || return
+  printf '@@kubelet\nbinary %s\npid %s\nversion %s\n' "$kubelet" "${kubelet_pid:-0}" "$(t "$kubelet" --version)"
+  kubeconfig=$(flag kubeconfig)
+  [ -n "$kubeconfig" ] || kubeconfig=/etc/kubernetes/kubelet.conf
+  if [ -r "$kubeconfig" ]; then
+    printf 'server %s\n' "$(sed -n 's/^[[:space:]]*server:[[:space:]]*//p' "$kubeconfig" | head -n 1)"
+  elif [ -e "$kubeconfig" ] || is_hidden "$kubeconfig"; then
+    not_seen "$kubeconfig: may not be read by this user"
+  fi
+  [ -n "$kubelet_pid" ] || return
+  printf '@@kubelet-command-line\n'
+  encode <"/proc/$kubelet_pid/cmdline"
+  if [ -r "/proc/$kubelet_pid/environ" ]; then
+    printf '@@kubelet-environment\n'
+    tr '\n\0' ' \n' <"/proc/$kubelet_pid/environ" | grep '^KUBELET_' | encode
+  else
+    not_seen 'the environment of the kubelet: may not be read by this user'
+  fi
+}
+
+# True where a connection to Docker's socket cannot start it.
+docker_runs() {
+  case $(unit_property docker.service ActiveState) in active | reloading) return 0 ;; esac
+  [ "$(unit_property docker.socket ActiveState)" != active ] && [ -n "$(processes dockerd)" ]
+}
+
+# Sets info to what Docker says of itself, or reason to why it says nothing.
+ask_docker() {
+  if ! has docker; then
+    reason='it runs, but the command docker (package docker-cli or docker-ce-cli) is not installed'
+    return
+  fi
+  # The socket by name: a context or DOCKER_HOST could lead to another machine.
+  unset DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY
+  export DOCKER_HOST="unix://$DOCKER_SOCKET"
+  if [ -e "$DOCKER_SOCKET" ] && [ ! -w "$DOCKER_SOCKET" ]; then
+    reason="this user may not use $DOCKER_SOCKET"
+    return
+  fi
+  info=$(t docker info --format '{"version":{{json .ServerVersion}},"root":{{json .DockerRootDir}},"storage_driver":{{json .Driver}},"cgroup_driver":{{json .CgroupDriver}},"default_runtime":{{json .DefaultRuntime}},"runtimes":{{json .Runtimes}},"live_restore":{{json .LiveRestoreEnabled}}}')
+  case $info in
+    *'"version":""'* | '')
+      info=
+      reason="it runs, but does not answer at $DOCKER_SOCKET"
+      ;;
+  esac
+}
+
+show_docker() {
+  docker_root=$(sed -n 's/^.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*$/\1/p' /etc/docker/daemon.json | head -n 1)
+  [ -n "$docker_root" ] || docker_root=/var/lib/docker
+  reason=
+  info=
+  if docker_runs; then
+    ask_docker
+  elif ! has dockerd; then
+    return
+  fi
+  printf '@@docker\n'
+  if [ -z "$info" ]; then
+    printf 'version %s\n' "$(t dockerd --version)"
+    if [ -n "$reason" ]; then not_seen "Docker: $reason"; fi
+    return
+  fi
+  printf '@@docker-info\n%s\n' "$info"
+  root=$(printf '%s\n' "$info" | sed -n 's/^.*"root":"\([^"]*\)".*$/\1/p')
+  [ -n "$root" ] && docker_root=$root
+  printf '@@docker-containers\n'
+  t docker ps --all --quiet --no-trunc |
+    inspect container '{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"running":{{json .State.Running}},"started_at":{{json .State.StartedAt}},"pid":{{json .State.Pid}},"labels":{{json .Config.Labels}}}'
+  printf '@@docker-images\n'
+  t docker images --quiet --no-trunc | sort -u |
+    inspect image '{"id":{{json .Id}},"tags":{{json .RepoTags}},"digests":{{json .RepoDigests}},"size":{{json .Size}}}'
+}
+
+# The objects whose ids are on standard input, in as many calls as the length of a command line asks for.
+inspect() {
+  ids=$(cat)
+  # shellcheck disable=SC2086
+  [ -z "$ids" ] || printf '%s\n' "$ids" | xargs -n 500 $limit docker "$1" inspect --format "$2"
+}
+
+show_containerd() {
+  pid=$(unit_property containerd.service MainPID)
+  case $pid in '' | 0) pid=$(processes containerd | head -n 1) ;; esac
+  containerd=$(program "$pid" containerd)
+  [ -n "$containerd" ] || return
+  socket=$(sed -n '/^\[grpc\]/,/^\[/s/^[[:space:]]*address[[:space:]]*=[[:space:]]*["'"'"']\(.*\)["'"'"'].*$/\1/p' /etc/containerd/config.toml)
+  [ -n "$socket" ] || socket=/run/containerd/containerd.sock
+  printf '@@containerd\nbinary %s\nsocket %s\nversion %s\n' "$containerd" "$socket" "$(t "$containerd" --version)"
+  t "$containerd" config default | sed -n 's/^[[:space:]]*\(sandbox\|sandbox_image\)[[:space:]]*=[[:space:]]*/sandbox /p'
+  [ -S "$socket" ] || return
+  if [ ! -w "$socket" ]; then
+    not_seen "containerd: this user may not use $socket"
+    return
+  fi
+  if ! has ctr; then
+    not_seen 'containerd: the command ctr is not installed'
+    return
+  fi
+  if ! plugins=$(t ctr --address "$socket" plugins ls); then
+    not_seen "containerd: it does not answer at $socket"
+    return
+  fi
+  printf '@@containerd-plugins\n%s\n' "$plugins"
+  printf '@@containerd-images\n'
+  t ctr --address "$socket" --namespace k8s.io images ls --quiet
+  for namespace in k8s.io moby; do
+    printf '@@containerd-tasks %s\n' "$namespace"
+    t ctr --address "$socket" --namespace "$namespace" tasks ls
+  done
+}
+
+# A unit's own files and the environment files they name.
+unit_and_environment_files() {
+  file "$1"
+  each file "$(environment_files "$1")"
+}
+
+show_unit_files() { each unit_and_environment_files "$(unit_files "$1")"; }
+
+show_kubelet_files() {
+  each file "$(kubelet_files)"
+  config=$(flag config)
+  file "${config:-/var/lib/kubelet/config.yaml}"
+  file /var/lib/kubelet/instance-config.yaml
+  directory=$(flag config-dir)
+  if [ -n "$directory" ]; then files_in "$directory" '*.conf'; fi
+  directory=$(flag pod-manifest-path)
+  [ -n "$directory" ] || directory=$(sed -n 's/^staticPodPath:[[:space:]]*//p' "${config:-/var/lib/kubelet/config.yaml}" | tr -d "\"'\r")
+  files_in "${directory:-/etc/kubernetes/manifests}" '*.yaml'
+  for directory in /etc/cni/net.d "$(flag cni-conf-dir)"; do
+    [ -n "$directory" ] || continue
+    files_in "$directory" '*.conf'
+    files_in "$directory" '*.conflist'
+    files_in "$directory" '*.json'
+    for entry in "$directory"/*; do # what else is there may be a network add-on's kubeconfig
+      if [ -f "$entry" ]; then file "$entry" metadata; fi
+    done
+  done
+}
+
+# Files a TOML file imports: relative to itself, patterns allowed, the list may span lines.
+imported_files() {
+  sed -n '/^[[:space:]]*imports[[:space:]]*=/,/\]/p' "$1" | sed 's/#.*$//' | tr "'," '"\n' | sed -n 's/^[^"]*"\([^"]*\)".*$/\1/p' |
+    while read -r pattern; do
+      case $pattern in /*) ;; *) pattern=${1%/*}/$pattern ;; esac
+      # shellcheck disable=SC2086
+      printf '%s\n' $pattern
+    done
+}
+
+# Directories of hosts.toml files that containerd is configured with, besides the usual one.
+registry_directories() {
+  printf '/etc/containerd/certs.d\n'
+  sed -n "s/^[[:space:]]*config_path[[:space:]]*=[[:space:]]*[\"']\([^\"']*\)[\"'].*$/\1/p" /etc/containerd/config.toml | tr : '\n'
+}
+
+show_runtime_files() {
+  file /etc/docker/daemon.json
+  registry_files /etc/docker/certs.d
+  file /root/.docker/config.json metadata
+  file /etc/containerd/config.toml
+  each file "$(imported_files /etc/containerd/config.toml)"
+  files_in /etc/containerd/conf.d '*.toml'
+  each registry_files "$(registry_directories)"
+  file /etc/crictl.yaml
+  for name in unshim kubernetes k8s containerd; do
+    files_in /etc/modules-load.d "*$name*.conf"
+    files_in /etc/sysctl.d "*$name*"
+  done
+  file /var/lib/unshim/journal.json
+}
+
+# The file system a directory is on, or will be on once it is there.
+mount_of() {
+  existing=$1
+  while [ ! -d "$existing" ]; do
+    existing=${existing%/*}
+    [ -n "$existing" ] || existing=/
+  done
+  used=$(t df -Pk "$existing" | sed -n '$p')
+  [ -n "$used" ] || return
+  mounted_on=$(printf '%s\n' "$used" | sed 's/^.*[0-9]% *//')
+  type=$(grep -F " $mounted_on " /proc/mounts | sed -n '$p' | cut -d ' ' -f 3)
+  printf '@@mount %s\ntype %s\ndf %s\n' "$1" "$type" "$used"
+}
+
+show_mounts() {
+  for directory in "$docker_root" /var/lib/containerd /var/lib/kubelet / /var/lib/unshim; do
+    mount_of "$directory"
+  done
+}
+
+cni_plugins() {
+  [ -d "$1" ] || return
+  printf '@@cni-plugins %s\n' "$1"
+  for entry in "$1"/*; do
+    if [ -f "$entry" ] && [ -x "$entry" ]; then printf '%s\n' "${entry##*/}"; fi
+  done
+}
+
+show_cni_plugins() {
+  each cni_plugins "$(printf '%s\n' /opt/cni/bin /usr/lib/cni /usr/libexec/cni "$(flag cni-bin-dir | tr , '\n')" | sort -u)"
+}
+
+main() {
+  unset IFS
+  LC_ALL=C
+  PATH=${PATH:-/usr/bin:/bin}:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin
+  export LC_ALL PATH
+  files_done=$NEWLINE
+  printf '@@unshim-probe 1\n'
+  find_timeout
+  show_system
+  show_kernel
+  find_units
+  show_packages
+  find_kubelet
+  show_kubelet
+  show_docker
+  show_containerd
+  show_kubelet_files
+  for unit in $UNITS; do show_unit_files "$unit"; done
+  show_runtime_files
+  show_mounts
+  show_cni_plugins
+  printf '@@unshim-probe-end\n'
+}
+
+main </dev/null 2>/dev/null
