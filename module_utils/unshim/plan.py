@@ -61,7 +61,7 @@ def make(facts: Facts, settings: Settings, node: str) -> Plan:
         else:
             draft.block("unknown-goal", f"there is no goal {settings.goal!r}", 'Set it to "migrate" or "provision".')
         return draft.plan()
-    except Exception as error:  # a defect of ours must stop one node with a message, not a fleet with a traceback
+    except Exception as error:  # noqa: BLE001  a defect of ours must stop one node with a message, not a fleet with a traceback
         finding = Finding(
             "planner-fault",
             "block",
@@ -375,12 +375,13 @@ def _plan_migrate(draft: _Draft) -> None:
         _plan_package(draft)
         _plan_containerd(draft)
         _plan_registries(draft)
+        _note_docker_settings_elsewhere(draft)
         draft.not_carried += registries.not_carried(draft.daemon_json)
     _plan_host(draft)
     _plan_containerd_unit(draft)
     _plan_images(draft)
     _plan_kubelet(draft, line)
-    _plan_docker_units(draft)
+    _plan_switch_units(draft)
     if (
         draft.file("/etc/kubernetes").kind == "directory"
         or draft.file("/var/lib/kubelet/kubeadm-flags.env").kind != "missing"
@@ -547,6 +548,8 @@ def _check_docker(draft: _Draft) -> None:
     docker = draft.facts.docker
     if docker.answers or draft.docker_was_stopped_by_us:
         return
+    if draft.facts.uid != 0 and draft.unit("docker.service").active_state == "active":
+        return  # it runs, but this user may not ask it: not-root says so
     if not docker.installed:
         draft.block(
             "no-docker",
@@ -558,6 +561,35 @@ def _check_docker(draft: _Draft) -> None:
             "docker-not-running",
             "Docker does not answer, so its containers and images cannot be seen",
             "Start docker.service and plan again.",
+        )
+
+
+def _note_docker_settings_elsewhere(draft: _Draft) -> None:
+    """Warn of what Docker is told outside daemon.json. Values are not shown: a proxy's address may hold a password."""
+    for name in ("docker.service", "docker.socket"):
+        unit = draft.unit(name)
+        for path in (unit.fragment_path, *unit.drop_in_paths, "/etc/default/docker", "/etc/sysconfig/docker"):
+            for number, line in enumerate((draft.file(path).content or "").splitlines(), 1):
+                if line.lstrip().startswith(("#", ";")):
+                    continue
+                for found in re.findall(r"--(?:insecure-registry|registry-mirror|default-ulimit)\b", line):
+                    draft.warn(
+                        "docker-flags",
+                        f"{path}:{number} gives dockerd {found}, which is not carried over",
+                        "Move it to daemon.json, or write containerd's own setting.",
+                    )
+                if re.search(r"(?i)\b(?:https?|no)_proxy=", line):
+                    draft.warn(
+                        "docker-proxy",
+                        f"{path}:{number} gives Docker a proxy, which is not carried over: pulls would go without it",
+                        "Give containerd.service a drop-in with the same variables.",
+                    )
+    path = "/root/.docker/config.json"
+    if re.search(r'"auths"\s*:\s*\{\s*"', draft.file(path).content or ""):
+        draft.warn(
+            "docker-login",
+            f"{path} holds registry logins; the kubelet does not read it there with containerd",
+            "Use imagePullSecrets, or put the file in the kubelet's root directory as config.json.",
         )
 
 
@@ -791,25 +823,29 @@ def _plan_host(draft: _Draft) -> None:
 
 
 def _plan_crictl(draft: _Draft) -> None:
-    before = draft.text(CRICTL)
+    """Point crictl at containerd. It is a tool for people: a file that cannot be used is reported and left."""
+    file = draft.file(CRICTL)
     wanted = f"runtime-endpoint: {draft.endpoint}\nimage-endpoint: {draft.endpoint}\ntimeout: 10\n"
-    if draft.file(CRICTL).kind == "missing":
+    if file.kind == "missing":
         draft.change(CRICTL, "prepare", "crictl speaks to containerd", wanted, "crictl")
-    elif before is not None:
-        try:
-            data = yaml.safe_load(before) or {}
-            endpoints = [data.get("runtime-endpoint"), data.get("image-endpoint")]
-        except (yaml.YAMLError, AttributeError, ValueError, RecursionError):
-            draft.warn("crictl-unparsable", f"{CRICTL} is not valid YAML and is left as it is")
-            return
-        if any("docker" in str(endpoint) for endpoint in endpoints if endpoint):
-            after = re.sub(
-                r"(?m)^((?:runtime|image)-endpoint[ \t]*:)[ \t]*\S*docker[^\r\n]*",
-                lambda m: f"{m[1]} {draft.endpoint}",
-                before,
-            )
-            # crictl is for people: while pods are on Docker they still look through the old socket.
-            draft.change(CRICTL, "switch", "crictl speaks to containerd", after, "crictl")
+        return
+    if file.content is None:
+        draft.warn("crictl-config", f"{CRICTL} is there but cannot be read as text; it is left as it is")
+        return
+    try:
+        data = yaml.safe_load(file.content) or {}
+        endpoints = [data.get("runtime-endpoint"), data.get("image-endpoint")]
+    except (yaml.YAMLError, AttributeError, ValueError, RecursionError):
+        draft.warn("crictl-config", f"{CRICTL} is not valid YAML and is left as it is")
+        return
+    if any("docker" in str(endpoint) for endpoint in endpoints if endpoint):
+        after = re.sub(
+            r"(?m)^((?:runtime|image)-endpoint[ \t]*:)[ \t]*\S*docker[^\r\n]*",
+            lambda match: f"{match[1]} {draft.endpoint}",
+            file.content,
+        )
+        # While pods are on Docker people still look through the old socket.
+        draft.change(CRICTL, "switch", "crictl speaks to containerd", after, "crictl")
 
 
 def _plan_containerd_unit(draft: _Draft) -> None:
@@ -824,14 +860,18 @@ def _plan_containerd_unit(draft: _Draft) -> None:
         )
         return
     if configured or installing or unit.active_state != "active":
-        why = (
-            "to read its new configuration"
-            if configured
-            else "it was just installed"
-            if installing
-            else "it does not run"
-        )
-        draft.change_unit(unit, "prepare", "restart", "active, enabled", f"{why}; running containers stay")
+        if unit.load_state == "not-found":
+            why = "it was just installed"
+        else:
+            cause = (
+                "to read its new configuration"
+                if configured
+                else "it was upgraded"
+                if installing
+                else "it does not run"
+            )
+            why = f"{cause}; running containers stay"
+        draft.change_unit(unit, "prepare", "restart", "active, enabled", why)
     if unit.unit_file_state not in ("enabled", "static", "enabled-runtime", "alias"):
         draft.change_unit(unit, "prepare", "enable", "active, enabled", "pods must come back after a reboot")
 
@@ -988,7 +1028,6 @@ def _plan_foreign_containers(draft: _Draft) -> None:
 
 def _plan_kubelet(draft: _Draft, line: CommandLine | None) -> None:
     unit = draft.unit("kubelet.service")
-    before = len(draft.files)
     if line is not None:
         in_config = isinstance(draft.kubelet_config.get(kubelet_configuration.ENDPOINT), str) and (
             compat.parse_version(draft.kubelet_version) or (0, 0, 0)
@@ -1024,31 +1063,18 @@ def _plan_kubelet(draft: _Draft, line: CommandLine | None) -> None:
                 draft.block("kubelet-config-unparsable", f"{path}: {error.args[0]}", remedy)
             else:
                 draft.change(path, "switch", "the runtime's endpoint", changed, "kubelet")
-    changes = len(draft.files) > before
-    if changes or draft.source != "containerd":
-        if unit.active_state == "active":
-            draft.change_unit(
-                unit,
-                "switch",
-                "stop",
-                f"inactive, {unit.unit_file_state or 'not enabled'}",
-                "no runtime may change under a running kubelet",
-            )
-        draft.change_unit(
-            unit,
-            "switch",
-            "start",
-            f"active, {unit.unit_file_state or 'not enabled'}",
-            "with containerd as its runtime",
-        )
-    elif unit.active_state != "active":
-        draft.change_unit(
-            unit,
-            "switch",
-            "start",
-            f"active, {unit.unit_file_state or 'not enabled'}",
-            "with containerd as its runtime",
-        )
+
+
+def _plan_switch_units(draft: _Draft) -> None:
+    """The order is that of the switch: nothing may start containers while the runtimes change places."""
+    kubelet = draft.unit("kubelet.service")
+    enabled = kubelet.unit_file_state or "not enabled"
+    changes = draft.source != "containerd" or any(change.role == "kubelet" for change in draft.files)
+    if changes and kubelet.active_state == "active":
+        draft.change_unit(kubelet, "switch", "stop", f"inactive, {enabled}", "its runtime changes")
+    _plan_docker_units(draft)
+    if changes or kubelet.active_state != "active":
+        draft.change_unit(kubelet, "switch", "start", f"active, {enabled}", "with containerd as its runtime")
 
 
 def _plan_docker_units(draft: _Draft) -> None:

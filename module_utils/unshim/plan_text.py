@@ -61,9 +61,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def _before(plan: Plan) -> str:
-    return {"dockershim": "Docker (dockershim)", "cri-dockerd": "Docker (cri-dockerd)", "containerd": "containerd"}.get(
-        plan.source, "no kubelet" if plan.goal == "provision" else "unknown"
-    )
+    names = {"dockershim": "Docker (dockershim)", "cri-dockerd": "Docker (cri-dockerd)", "containerd": "containerd"}
+    return names.get(plan.source, "no kubelet")
 
 
 def blockers(plan: Plan) -> str:
@@ -115,8 +114,9 @@ def _header(plan: Plan) -> list[str]:
     lines = [f"PLAN for {name}{role}"]
     if plan.kubelet_version:
         lines.append(f"  kubelet        {plan.kubelet_version}, speaks CRI {' and '.join(plan.cri_api) or 'unknown'}")
-    after = f"containerd {plan.containerd_version or '?'} at {plan.cri_endpoint}"
-    lines.append(f"  runtime        {_before(plan)} -> {after}" if not plan.done else f"  runtime        {after}")
+    after = f"containerd {plan.containerd_version}".strip()
+    lines.append(f"  runtime        {after if plan.done else f'{_before(plan)} -> {after}'}")
+    lines.append(f"  CRI endpoint   {plan.cri_endpoint}")
     if plan.cgroup_driver:
         lines.append(f"  cgroup driver  {plan.cgroup_driver}")
     if plan.sandbox_image:
