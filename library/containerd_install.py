@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Ansible module: install containerd's packages and nothing else."""
 
 DOCUMENTATION = r"""
@@ -96,7 +95,7 @@ also_installed:
   returned: success
   type: dict
   sample: {"runc": "1.1.5+ds1-1+deb12u1"}
-finished:
+completed:
   description: Packages whose interrupted installation was completed first.
   returned: success
   type: dict
@@ -209,7 +208,7 @@ def install(manager, journal, wanted, also, before):
 def act(module):
     asked = {package["name"]: package["version"] for package in module.params["packages"]}
     if not asked:
-        return {"changed": False, "packages": {}, "also_installed": {}, "finished": {}, "held": []}
+        return {"changed": False, "packages": {}, "also_installed": {}, "completed": {}, "held": []}
     manager = package_manager()
     journal = module_run.open_journal(module)
     before = manager.installed(sorted(asked))
@@ -240,7 +239,7 @@ def act(module):
         "changed": bool(wanted or to_hold or finished),
         "packages": {name: {"before": before[name], "after": now[name]} for name in sorted(asked)},
         "also_installed": also,
-        "finished": finished,
+        "completed": finished,
         "held": to_hold,
         "diff": {
             "before": _lines(before),

@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Ansible module: stop and remove the pods a runtime has, while no kubelet looks after them."""
 
 DOCUMENTATION = r"""

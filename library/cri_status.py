@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Ansible module: ask a runtime over the CRI whether it is ready for a kubelet."""
 
 DOCUMENTATION = r"""

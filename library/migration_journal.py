@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Ansible module: read the journal of a node's migration, and note what happens to the node as a whole."""
 
 DOCUMENTATION = r"""

@@ -152,7 +152,7 @@ def is_applied(change):
     raise NodeError(
         "%s changed since the plan was made (it was %s then); nothing was written. Look at the change and run again: "
         "the next run plans with the file as it is now." % (change["path"], was),
-        {"path": change["path"]},
+        {"file": change["path"]},
     )
 
 

@@ -11,7 +11,7 @@ from .errors import NodeError
 UNIT = "kubelet.service"
 FLAG = "--container-runtime-endpoint"
 # klog marks errors and fatal errors by the line's first letter; the rest is what cobra and systemd print.
-TELLING = re.compile(r"^[EF]\d{4} |\b(panic|error|failed|fatal)\b|unknown (flag|shorthand)", re.I)
+TELLING = re.compile(r"^[EF]\d{4} |\b(panic|error|failed|fatal)\b|unknown (flag|shorthand)", re.IGNORECASE)
 LOG_LINES = 15
 
 
@@ -47,7 +47,7 @@ def endpoint_in_config(data: bytes) -> str:
             return str(json.loads(text).get("containerRuntimeEndpoint", ""))
         except ValueError:
             return ""
-    match = re.search(r"""^["']?containerRuntimeEndpoint["']?\s*:\s*(?:"([^"]*)"|'([^']*)'|([^\s#]+))""", text, re.M)
+    match = re.search(r"""^["']?containerRuntimeEndpoint["']?\s*:\s*(?:"([^"]*)"|'([^']*)'|([^\s#]+))""", text, re.MULTILINE)
     return next((value for value in match.groups() if value), "") if match else ""
 
 

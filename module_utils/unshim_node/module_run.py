@@ -42,7 +42,7 @@ def run(module, act):
         failure = dict(error.details, msg=error.message)
     except OSError as error:
         failure = {"msg": describe_os_error(error)}
-    except Exception as error:  # the last line of defence: no traceback reaches an operator
+    except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches an operator
         failure = {"msg": describe_internal_error(module, error)}
     if failure is not None:
         failure.setdefault("changed", False)

@@ -1,13 +1,12 @@
-"""Put the node-side code on the path, under both names it is imported by."""
+"""Put the node-side code on the path under both names it is imported by, and what these tests share."""
 
 import sys
 from pathlib import Path
 
 import ansible.module_utils
 
-ROOT = Path(__file__).resolve().parents[3]
-for directory in (ROOT / "module_utils", ROOT / "library"):
-    if str(directory) not in sys.path:
-        sys.path.insert(0, str(directory))
-if str(ROOT / "module_utils") not in ansible.module_utils.__path__:
-    ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+HERE = Path(__file__).resolve().parent
+MODULE_UTILS = HERE.parents[2] / "module_utils"
+sys.path.insert(0, str(HERE))
+if str(MODULE_UTILS) not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(MODULE_UTILS))
