@@ -114,12 +114,12 @@ gates:
   elements: dict
   returned: when O(state=passed)
   sample: [{name: exec, passed: true, evidence: echo came back in 0.1 s}]
-failed:
+gates_failed:
   description: Names of the gates that failed.
   type: list
   elements: str
   returned: when O(state=passed)
-skipped:
+gates_skipped:
   description: Names of the gates that could not be tried.
   type: list
   elements: str
@@ -167,22 +167,22 @@ def act(module, api):
     if params["state"] == "snapshot":
         result["msg"] = "The pods of node %s were read." % name
     elif module.check_mode:
-        result.update(gates=[], failed=[], skipped=[], removed_leftovers=[])
+        result.update(gates=[], gates_failed=[], gates_skipped=[], removed_leftovers=[])
         result["msg"] = "A canary pod of %s would be tried on node %s." % (params["image"], name)
     else:
         result["removed_leftovers"] = remove_leftovers(api, params["namespace"], name, canary_pod.SELECTOR)
         result["changed"] = bool(result["removed_leftovers"])
         gates = try_gates(module, api, node)
         result["gates"] = [{"name": gate.name, "passed": gate.passed, "evidence": gate.evidence} for gate in gates]
-        result["failed"] = [gate.name for gate in gates if gate.passed is False]
-        result["skipped"] = [gate.name for gate in gates if gate.passed is None]
-        if result["failed"]:
+        result["gates_failed"] = [gate.name for gate in gates if gate.passed is False]
+        result["gates_skipped"] = [gate.name for gate in gates if gate.passed is None]
+        if result["gates_failed"]:
             told = "; ".join("%s: %s" % (gate.name, gate.evidence) for gate in gates if gate.passed is False)
             raise KubeError("The canary pod on node %s did not pass. %s" % (name, told), result)
         result["msg"] = "The canary pod on node %s passed %d gates%s." % (
             name,
-            len(gates) - len(result["skipped"]),
-            ", skipped %s" % ", ".join(result["skipped"]) if result["skipped"] else "",
+            len(gates) - len(result["gates_skipped"]),
+            ", skipped %s" % ", ".join(result["gates_skipped"]) if result["gates_skipped"] else "",
         )
     result["pods"] = node_gate.snapshot(node_view.pods_on(api, name))
     result["seconds"] = round(time.monotonic() - began, 1)
@@ -304,20 +304,21 @@ def gate_dns(api, canary, wait):
         return Gate("dns", None, "the cluster has no DNS service (label k8s-app=kube-dns)")
     if not service[1]:
         return Gate("dns", None, "no pod of the DNS service %s is ready" % service[0])
+    name = canary_pod.service_name(shell(canary, "cat /etc/resolv.conf").stdout)
+    address = services.api_service(api)
     tools = []
 
     def resolve():
-        tool, answer = canary_pod.tool_answer(shell(canary, canary_pod.RESOLVE_SCRIPT, "kubernetes.default.svc").stdout)
+        tool, answer = canary_pod.tool_answer(shell(canary, canary_pod.RESOLVE_SCRIPT, name).stdout)
         tools.append(tool)
-        resolved = answer.endswith("resolved")
-        return not tool or resolved, "%s %s kubernetes.default.svc%s" % (
-            tool,
-            "resolved" if resolved else "could not resolve",
-            "" if resolved else ": " + answer[-200:],
-        )
+        # The exit code alone is not enough: some images' nslookup fails where only the IPv6 address is missing.
+        resolved = address[0] in answer.split() if address else answer.endswith("resolved")
+        if not tool or resolved:
+            return True, "%s resolved %s" % (tool, name)
+        return False, "%s could not resolve %s: %s" % (tool, name, " ".join(answer.split())[-200:])
 
     passed, evidence = repeat(resolve, wait)
-    if not tools[-1]:
+    if tools and not tools[-1]:
         return Gate("dns", None, "the image has neither nslookup nor getent")
     return Gate("dns", passed, evidence)
 

@@ -112,7 +112,7 @@ evicted:
   elements: str
   returned: when O(state=drained)
   sample: [shop/web-5d8f-x2x]
-skipped:
+stayed:
   description: Pods that stay by rule.
   type: list
   elements: str
@@ -196,7 +196,7 @@ def drain_node(module, api):
     eviction_version = node_view.eviction_version(api)
 
     pods = node_view.pods_on(api, name)
-    decisions = decide_pods(module, api, pods, budget_version)
+    decisions = decide_pods(module, api, pods, budget_version, warn=True)
     refuse(module, name, decisions)
     refuse_without_room(module, api, name, pods, decisions)
     node, changed, was = cordon(module, api)
@@ -206,7 +206,7 @@ def drain_node(module, api):
         "was_unschedulable": was,
         "decisions": [{"pod": d.pod, "action": d.action, "reason": d.reason} for d in decisions],
         "evicted": [d.pod for d in leaving],
-        "skipped": [d.pod for d in decisions if d.action == drain.SKIP],
+        "stayed": [d.pod for d in decisions if d.action == drain.SKIP],
         "refused": {},
         "diff": cordon_diff(node, True, [d.pod for d in decisions], [d.pod for d in decisions if d.action == drain.SKIP]),
     }
@@ -233,7 +233,7 @@ def drain_node(module, api):
             left = eviction.empty(api, present, leaving, eviction_version, module.params["grace_period"], deadline)
             for pod in leaving:
                 if pod.refusals:
-                    refused[pod.name] = {"times": pod.refusals, "reason": pod.refusal}
+                    refused[pod.name] = {"times": pod.refusals, "reason": pod.last_refusal}
             evicted += [pod for pod in leaving if pod.gone_after is not None]
             if left:
                 raise stuck(module, api, name, left, present.pods(), evicted, refused, budget_version)
@@ -246,7 +246,7 @@ def drain_node(module, api):
     return result
 
 
-def decide_pods(module, api, pods, budget_version):
+def decide_pods(module, api, pods, budget_version, warn=False):
     name = module.params["node_name"]
     options = drain.Options(force=module.params["force"], delete_emptydir_data=module.params["delete_emptydir_data"])
     decisions = drain.classify(pods, name, options)
@@ -254,6 +254,12 @@ def decide_pods(module, api, pods, budget_version):
     if not going:
         return decisions
     found = read_budgets(api, [pod for pod in pods if drain.pod_name(pod) in going], budget_version)
+    for budget in found if warn else ():
+        if budget.never_allows:
+            module.warn(
+                "PodDisruptionBudget %s never allows a disruption as it is written (%d of %d pods must be healthy): the drain waits "
+                "for %s until its timeout." % (budget.name, budget.desired, budget.expected, ", ".join(budget.pods))
+            )
     return drain.block_double_budgets(decisions, found)
 
 
@@ -265,10 +271,10 @@ def refuse(module, name, decisions, cordoned=False):
     blocked = [d for d in decisions if d.action == drain.BLOCK]
     if not blocked:
         return
-    listed = "; ".join("%s: %s" % (d.pod, d.reason) for d in blocked)
+    listed = ", ".join("%s (%s)" % (d.pod, d.reason) for d in blocked)
     now = "Such pods came while it was cordoned; it stays cordoned." if cordoned else "Nothing was changed."
     raise KubeError(
-        "Node %s cannot be drained, since %s may not be evicted. %s. %s" % (name, count(blocked), listed, now),
+        "Node %s cannot be drained, since %s may not be evicted: %s. %s" % (name, count(blocked), listed, now),
         {"decisions": [{"pod": d.pod, "action": d.action, "reason": d.reason} for d in decisions]},
     )
 

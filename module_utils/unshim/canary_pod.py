@@ -134,6 +134,19 @@ def tool_answer(output: str) -> tuple[str, str]:
     return ("" if tool in ("none", "") else tool), rest.strip()
 
 
+def service_name(resolv_conf: str) -> str:
+    """Return the full name of the API server's service in the domain that a pod's /etc/resolv.conf searches.
+
+    Full, with its last dot, since not every image's nslookup tries the search list.
+    """
+    for line in resolv_conf.splitlines():
+        keyword, *domains = line.split() or [""]
+        for domain in domains if keyword == "search" else ():
+            if domain.startswith("svc."):
+                return f"kubernetes.default.{domain.rstrip('.')}."
+    return "kubernetes.default.svc.cluster.local."
+
+
 def _state(pod: Json) -> Json:
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     return (statuses[0].get("state") or {}) if statuses else {}

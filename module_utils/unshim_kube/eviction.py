@@ -32,7 +32,8 @@ class Leaving:
     accepted: bool = False  # the API server took the eviction, or the pod was terminating before
     gone_after: float | None = None  # seconds
     refusals: int = 0
-    refusal: str = ""  # the last one; "" once accepted
+    refusal: str = ""  # what holds it now; "" once accepted
+    last_refusal: str = ""  # kept for the record
     next_try: float = 0.0
     pause: float = FIRST_PAUSE
     pending: Future[None] | None = field(default=None, repr=False)
@@ -169,6 +170,6 @@ def _may_pass(error: Refused) -> bool:
 
 def _again(pod: Leaving, why: str) -> None:
     pod.refusals += 1
-    pod.refusal = why
+    pod.refusal = pod.last_refusal = why
     pod.next_try = time.monotonic() + pod.pause
     pod.pause = min(pod.pause * 2, LONGEST_PAUSE)
