@@ -156,7 +156,7 @@ def retired(module, record):
         },
     )
     root = record.get(docker_stop.DATA_ROOT, docker_engine.DEFAULT_ROOT)
-    containers, units = docker_stop.survey(retirement, root)
+    containers, units = docker_stop.survey(retirement, root, module.check_mode)
     stopping = [docker_engine.described(c) for wave in docker_stop.to_stop(containers) for c in wave]
     before = unit_lines(units)
     changed = not all(docker_units.is_retired(unit, state) for unit, state in units.items())
@@ -204,7 +204,7 @@ def removed(module, record):
     firewall = docker_remove.firewall()
     bridge = docker_remove.bridge_is_idle()
     sockets = docker_remove.stale_sockets()
-    delete_data = params["delete_data"] and size > 0
+    delete_data = params["delete_data"] and docker_remove.has_data(root)
     going = ["package %s" % name for name in packages] + ["%s (socket)" % path for path in sockets]
     for program, (rules, _) in sorted(firewall.items()):
         going += ["rule %s -t %s %s" % (program, rule.table, " ".join(rule.arguments)) for rule in rules]

@@ -148,7 +148,7 @@ def mounts_below(directory: str, mountinfo: str) -> List[str]:
         fields = line.split(" ")
         if len(fields) > 4:
             point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), fields[4])
-            if point.startswith(directory.rstrip("/") + "/"):
+            if point != directory and point.startswith(directory.rstrip("/") + "/"):
                 points.append(point)
     return sorted(set(points))
 
@@ -298,6 +298,12 @@ def data_size(root: str) -> int:
                 seen.add(state.st_ino)
                 total += state.st_blocks * 512
     return total
+
+
+def has_data(root: str) -> bool:
+    """Return whether :func:`delete_data` has something to delete; an empty mount point stays."""
+    root = os.path.realpath(root)
+    return os.path.isdir(root) and (bool(os.listdir(root)) or not os.path.ismount(root))
 
 
 def check_data(root: str) -> None:

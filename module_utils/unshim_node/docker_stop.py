@@ -29,11 +29,12 @@ class Retirement(object):
         self.cni = cni
 
 
-def survey(retirement, root):
+def survey(retirement, root, check_mode=False):
     """Return what retiring would stop: (containers, units by name).
 
     Args:
         root: Docker's data directory, where the names of containers are while Docker is stopped.
+        check_mode: whether the kubelet may still run, as the step before this one only said it would stop it.
 
     Raises:
         NodeError: the kubelet still runs, a foreign container does that may not be stopped, or containers run although
@@ -50,7 +51,7 @@ def survey(retirement, root):
                 {"still_running": left},
             )
         return [], units
-    if systemd.active(retirement.kubelet_unit):
+    if not check_mode and systemd.active(retirement.kubelet_unit):
         raise NodeError(
             "%s still runs and would start its pods on Docker again; nothing was stopped. Stop it first."
             % retirement.kubelet_unit

@@ -1,0 +1,168 @@
+"""What goes with Docker, and what must not."""
+
+import os
+import tempfile
+import unittest
+
+from unshim_node import docker_remove
+from unshim_node.errors import NodeError
+
+# `iptables-save` of a node in the lab: Docker 20.10, kube-proxy's and the host ports' rules beside it
+FIREWALL = r"""
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-ISOLATION-STAGE-2 - [0:0]
+:DOCKER-USER - [0:0]
+:KUBE-FORWARD - [0:0]
+-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A FORWARD -i docker0 -o docker0 -j ACCEPT
+-A FORWARD -i docker0 -o eth1 -m comment --comment "the administrator's" -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+-A DOCKER-ISOLATION-STAGE-2 -j RETURN
+-A DOCKER-USER -j RETURN
+COMMIT
+*nat
+:DOCKER - [0:0]
+:DOCKER_OUTPUT - [0:0]
+:CNI-HOSTPORT-DNAT - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE
+-A DOCKER -i docker0 -j RETURN
+-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"lab\" id: \"1\"" -j CNI-DN-1
+COMMIT
+"""
+
+
+def applied(text, rules):
+    """Return the lines of iptables-save that are left, having done ``rules`` in order as iptables would."""
+    table, lines = "", []
+    for line in text.splitlines():
+        table = line[1:] if line.startswith("*") else table
+        lines.append((table, line))
+    for rule in rules:
+        if rule.arguments[0] == "-D":
+            wanted = ["-A"] + list(rule.arguments[1:])
+            found = [entry for entry in lines if entry[0] == rule.table and docker_remove._words(entry[1]) == wanted]
+        else:
+            chain = rule.arguments[1]
+            found = [entry for entry in lines if entry[0] == rule.table and entry[1].startswith(":%s " % chain)]
+            users = [entry for entry in lines if entry[0] == rule.table and chain in docker_remove._words(entry[1])]
+            assert not users, "the chain %s is still used: %s" % (chain, users)
+        assert found, "iptables would not find %r" % (rule,)
+        lines.remove(found[0])
+    return [line for _, line in lines]
+
+
+class TestFirewall(unittest.TestCase):
+    def test_everything_of_docker_goes_and_nothing_else(self):
+        rules, kept = docker_remove.firewall_rules(FIREWALL)
+        left = applied(FIREWALL, rules)
+        self.assertEqual(kept, [])
+        self.assertEqual([line for line in left if "DOCKER" in line],
+                         [":DOCKER_OUTPUT - [0:0]", "-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT"])  # fmt: skip
+        self.assertEqual([line for line in left if line.startswith("-A ")], [
+            '-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
+            '-A FORWARD -i docker0 -o eth1 -m comment --comment "the administrator\'s" -j ACCEPT',
+            "-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT",
+            "-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT",
+            "-A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE",
+            r'-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"lab\" id: \"1\"" -j CNI-DN-1',
+        ])  # fmt: skip
+
+    def test_the_administrators_chain_stays_with_its_jump(self):
+        text = FIREWALL.replace(
+            "-A DOCKER-USER -j RETURN", "-A DOCKER-USER -s 9.9.9.9/32 -j DROP\n-A DOCKER-USER -j RETURN"
+        )
+        rules, kept = docker_remove.firewall_rules(text)
+        self.assertEqual(kept, ["DOCKER-USER"])
+        self.assertEqual(
+            [line for line in applied(text, rules) if "DOCKER-USER" in line],
+            [line for line in text.splitlines() if "DOCKER-USER" in line],
+        )
+
+    def test_nothing_to_do(self):
+        self.assertEqual(docker_remove.firewall_rules("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"), ([], []))
+
+
+class TestPackages(unittest.TestCase):
+    # `apt-get -s purge` of bookworm
+    TEXT = """\
+Reading package lists...
+The following packages will be REMOVED:
+  docker.io* kubelet*
+Purg docker.io [20.10.24+dfsg1-1+deb12u1+b2]
+Remv kubelet:amd64 [1.20.2]
+Inst podman-docker (4.3.1 Debian:12.5/stable [all])
+Conf podman-docker (4.3.1 Debian:12.5/stable [all])
+"""
+
+    def test_simulation(self):
+        self.assertEqual(docker_remove.removed_by(self.TEXT), ["docker.io", "kubelet"])
+        self.assertEqual(docker_remove.also_changed_by(self.TEXT), ["podman-docker"])
+
+    def test_containerd_is_never_dockers(self):
+        self.assertFalse(set(docker_remove.PACKAGES) & set(docker_remove.KEEP))
+
+
+class TestData(unittest.TestCase):
+    def setUp(self):
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.outside = os.path.join(place.name, "outside")
+        self.root = os.path.join(place.name, "docker")
+        os.makedirs(self.outside)
+        for name in ("containers", "image", "overlay2"):
+            os.makedirs(os.path.join(self.root, name))
+        self.write(self.outside, "precious")
+        self.write(self.root, "overlay2", "layer")
+        os.symlink(self.outside, os.path.join(self.root, "volumes"))
+
+    def write(self, *parts):
+        with open(os.path.join(*parts), "w") as stream:
+            stream.write("x" * 100000)
+
+    def test_all_of_it_and_no_symlink_is_followed(self):
+        self.assertGreaterEqual(docker_remove.data_size(self.root), 100000)
+        docker_remove.delete_data(self.root)
+        self.assertFalse(os.path.exists(self.root))
+        self.assertEqual(os.listdir(self.outside), ["precious"])
+        self.assertFalse(docker_remove.has_data(self.root))
+        docker_remove.delete_data(self.root)
+
+    def test_a_link_to_the_data_is_followed_once(self):
+        link = self.root + "-link"
+        os.symlink(self.root, link)
+        docker_remove.delete_data(link)
+        self.assertFalse(os.path.exists(self.root))
+
+    def test_what_does_not_look_like_dockers_is_refused(self):
+        for path in (self.outside, "/usr", "/"):
+            with self.subTest(path), self.assertRaises(NodeError):
+                docker_remove.check_data(path)
+
+    def test_mounts_below(self):
+        text = (
+            "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+            "23 22 8:2 / /var/lib/docker rw - ext4 /dev/sdb rw\n"
+            "24 23 0:9 / /var/lib/docker/overlay2/a\\040b/merged rw - overlay overlay rw\n"
+            "25 22 0:9 / /var/lib/docker2 rw - tmpfs tmpfs rw\n"
+        )
+        self.assertEqual(docker_remove.mounts_below("/var/lib/docker", text), ["/var/lib/docker/overlay2/a b/merged"])
+        self.assertEqual(len(docker_remove.mounts_below("/", text)), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
