@@ -147,10 +147,10 @@ def shim_namespace(command_line: List[str]) -> Optional[Tuple[str, str]]:
     """
     if not command_line or "containerd-shim" not in os.path.basename(command_line[0]):
         return None
-    values = {}
-    for name, value in zip(command_line[1:], command_line[2:]):
-        if name.lstrip("-") in ("namespace", "id", "workdir"):
-            values.setdefault(name.lstrip("-"), value)
+    values: Dict[str, str] = {}
+    for place, option in enumerate(command_line[1:-1], 1):
+        if option.lstrip("-") in ("namespace", "id", "workdir"):
+            values.setdefault(option.lstrip("-"), command_line[place + 1])
     identity = values.get("id") or os.path.basename(values.get("workdir", "").rstrip("/"))
     return values.get("namespace", ""), identity
 

@@ -59,7 +59,7 @@ def normalised(reference: str) -> str:
         domain = "docker.io"
     if domain == "docker.io" and "/" not in path:
         path = "library/" + path
-    path, colon, tag = path.partition(":")
+    path, _, tag = path.partition(":")
     if at:
         return "%s/%s@%s" % (domain, path, digest)
     return "%s/%s:%s" % (domain, path, tag or "latest")
@@ -253,7 +253,8 @@ def check_space(size: int, docker_root: str, containerd_root: str) -> None:
     """
     docker_root, containerd_root = _existing(docker_root), _existing(containerd_root)
     same = os.stat(docker_root).st_dev == os.stat(containerd_root).st_dev
-    for path, needed in zip((docker_root, containerd_root), space_needed(size, same)):
+    for_docker, for_containerd = space_needed(size, same)
+    for path, needed in ((docker_root, for_docker), (containerd_root, for_containerd)):
         place = os.statvfs(path)
         free = place.f_bavail * place.f_frsize
         if free < needed:

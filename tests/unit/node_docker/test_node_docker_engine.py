@@ -7,14 +7,13 @@ from unshim_node import docker_engine
 
 
 def inspected(name, labels=None, running=True, **more):
-    data = {
+    return {
         "Id": (name.encode("utf-8").hex() + "0" * 64)[:64],
         "Name": "/" + name,
         "State": {"Running": running, "Pid": 100 if running else 0},
         "HostConfig": {"NetworkMode": more.pop("network", "none"), "AutoRemove": more.pop("auto_remove", False)},
         "Config": dict({"Image": "web:1", "Labels": labels}, **more),
     }
-    return data
 
 
 def pod(name, container="app", kind="container", grace=None, **more):

@@ -19,7 +19,7 @@ docker.io/library/app:1  application/vnd.docker.distribution.manifest.v2+json %(
 docker.io/library/web:1  application/vnd.docker.distribution.manifest.v2+json %(sha)s incomplete (1/2) 1.8 KiB/4.3 MiB   true
 docker.io/library/raw:1  application/vnd.docker.distribution.manifest.v2+json %(sha)s complete (2/2)   3.0 MiB/3.0 MiB   false
 docker.io/library/nil:1  application/vnd.docker.distribution.manifest.v2+json %(sha)s unavailable (0/?) 0.0 B/?          false
-""" % {"sha": SHA}  # noqa: E501, W291
+""" % {"sha": SHA}
 
 
 class TestNames(unittest.TestCase):
@@ -70,13 +70,15 @@ class TestTables(unittest.TestCase):
         self.assertEqual(image_stream.parse_labelled(text, image_stream.PINNED), {"a:1"})
 
 
+IMAGE = {"id": ID, "names": ["app:1", "app@" + SHA], "size": 1}
+
+
 class TestNeeds(unittest.TestCase):
-    IMAGE = {"id": ID, "names": ["app:1", "app@" + SHA], "size": 1}
     TAG, DIGEST = "docker.io/library/app:1", "docker.io/library/app@" + SHA
 
     def need(self, *records, **ids):
         known = {SHA: {ID}, OTHER: {OTHER}}
-        (found,) = image_stream.needs([self.IMAGE], {record.name: record for record in records}, known)
+        (found,) = image_stream.needs([IMAGE], {record.name: record for record in records}, known)
         return found
 
     def test_nothing_there(self):
