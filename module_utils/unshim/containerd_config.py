@@ -59,7 +59,7 @@ def parse(existing: str) -> dict[str, Any]:
 def schema(data: dict[str, Any]) -> int:
     """Return the version a file declares; one that declares none is of version 1."""
     version = data.get("version", 1)
-    return version if isinstance(version, int) else 1
+    return version if isinstance(version, int) and not isinstance(version, bool) else 1
 
 
 def registry(data: dict[str, Any]) -> dict[str, Any]:
@@ -200,6 +200,8 @@ def _with_version(existing: str, version: str) -> str:
     """Return the text with a version line this containerd reads; raises ConfigError where that needs more than the line."""
     data = parse(existing)
     number = schema(data)
+    if type(data.get("version", number)) is not int:
+        raise ConfigError(f"its version is {data['version']!r}, not a number", _line(existing, "version"))
     newest = compat.newest_schema(version)
     if number > newest:
         raise ConfigError(
@@ -272,7 +274,7 @@ def _set(document: Any, keys: tuple[str, ...], value: Any) -> None:
                 innermost = name == keys[-2]
                 new = tomlkit.table(is_super_table=not innermost)
                 indent += step
-                table.append(name, new)
+                _append(table, name, new)
                 new.trivia.indent = " " * indent if step else "\n" * innermost
                 table = new
             break
@@ -285,10 +287,17 @@ def _set(document: Any, keys: tuple[str, ...], value: Any) -> None:
             table.remove(keys[-1])
     elif keys[-1] not in table:
         item = tomlkit.item(value)
-        table.append(keys[-1], item)
+        _append(table, keys[-1], item)
         item.trivia.indent = " " * max(0, indent + step if len(keys) > 1 else 0)
     elif _plain(table[keys[-1]]) != value:
         table[keys[-1]] = value
+
+
+def _append(table: Any, key: str, item: Any) -> None:
+    if hasattr(table, "append"):
+        table.append(key, item)
+    else:  # a table whose parts are scattered over the file: tomlkit adds to one of them
+        table[key] = item
 
 
 def _plain(item: Any) -> Any:

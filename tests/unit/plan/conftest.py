@@ -28,7 +28,12 @@ def merged(data, changes):
 
 def load_facts(probe, changes=None):
     data = json.loads((DATA / "probes" / f"{probe}.facts.json").read_text())
-    return records.from_data(Facts, merged(data, changes or {}))
+    data = merged(data, changes or {})
+    for path, file in data["files"].items():
+        file.setdefault("path", path)
+    for name, unit in data["units"].items():
+        unit.setdefault("name", name)
+    return records.from_data(Facts, data)
 
 
 @pytest.fixture

@@ -1,0 +1,177 @@
+"""The version tables, asked as the planner asks them."""
+
+import pytest
+
+from unshim import compat
+from unshim.facts import Containerd, Facts, OperatingSystem, Package
+
+
+@pytest.mark.parametrize(
+    "text, version",
+    [
+        ("1.6.20~ds1", (1, 6, 20)),
+        ("v1.20.2", (1, 20, 2)),
+        ("1.7.27-3.1.el9", (1, 7, 27)),
+        ("2.2.1-0ubuntu1~22.04.2", (2, 2, 1)),
+        ("5:20.10.24~3-0~debian-bookworm", (20, 10, 24)),
+        ("1.25", (1, 25, 0)),
+        ("", None),
+        ("unknown", None),
+        ("7", None),
+    ],
+)
+def test_versions(text, version):
+    assert compat.parse_version(text) == version
+
+
+# What upstream says works and does not: dockershim's kubelets, the CRI v1 line, containerd 2.
+@pytest.mark.parametrize(
+    "kubelet, containerd, works",
+    [
+        ("1.16.0", "1.4.13", True),
+        ("1.20.2", "1.4.13", True),
+        ("1.20.2", "1.6.20", True),
+        ("1.22.17", "1.7.24", True),
+        ("1.22.17", "2.0.0", False),
+        ("1.20.2", "2.1.9", False),
+        ("1.23.0", "2.0.0", True),
+        ("1.25.9", "1.5.11", True),
+        ("1.26.0", "1.5.18", False),
+        ("1.26.0", "1.6.0", True),
+        ("1.34.1", "2.1.9", True),
+    ],
+)
+def test_which_kubelet_runs_on_which_containerd(kubelet, containerd, works):
+    bad = compat.incompatibility(kubelet, containerd)
+    assert (bad is None) is works
+    if bad:
+        assert kubelet in bad[0]
+        assert containerd in bad[0]
+        assert "containerd" in bad[1]
+
+
+@pytest.mark.parametrize(
+    "kubelet, containerd, tested",
+    [
+        ("1.36.0", "1.7.28", False),
+        ("1.36.0", "2.1.9", False),
+        ("1.36.0", "2.2.0", True),
+        ("1.36.0", "2.4.0", True),
+        ("1.35.0", "1.7.27", False),
+        ("1.35.0", "1.7.28", True),
+        ("1.34.0", "1.6.20", True),
+    ],
+)
+def test_what_upstream_tests(kubelet, containerd, tested):
+    assert (compat.untested(kubelet, containerd) == "") is tested
+
+
+@pytest.mark.parametrize(
+    "flag, kubelet, state",
+    [
+        ("network-plugin", "1.23.17", "valid"),
+        ("network-plugin", "1.24.0", "fatal"),
+        ("container-runtime", "1.23.0", "valid"),
+        ("container-runtime", "1.24.0", "ignored"),
+        ("container-runtime", "1.27.0", "fatal"),
+        ("container-runtime-endpoint", "1.36.0", "valid"),
+        ("pod-infra-container-image", "1.34.2", "valid"),
+        ("pod-infra-container-image", "1.35.0", "fatal"),
+        ("v", "1.20.0", "unknown"),
+    ],
+)
+def test_flags(flag, kubelet, state):
+    assert compat.flag_state(flag, kubelet) == state
+
+
+def test_only_dockershims_flags_are_taken_out():
+    kept = (
+        "container-runtime-endpoint",
+        "container-runtime",
+        "pod-infra-container-image",
+        "v",
+        "dockerless",
+        "node-ip",
+    )
+    assert [name for name in kept if compat.dockershim_reason(name)] == []
+    gone = (
+        "network-plugin",
+        "docker-endpoint",
+        "docker-exec-handler",
+        "experimental-dockershim-root-directory",
+        "docker",
+    )
+    assert [name for name in gone if not compat.dockershim_reason(name)] == []
+
+
+@pytest.mark.parametrize("containerd, schema", [("1.4.13", 2), ("1.7.24", 2), ("2.0.0", 3), ("2.3.4", 3), ("", 2)])
+def test_config_schema(containerd, schema):
+    assert compat.config_schema(containerd) == schema
+
+
+@pytest.mark.parametrize(
+    "id, like, support",
+    [
+        ("debian", (), "yes"),
+        ("ubuntu", ("debian",), "yes"),
+        ("linuxmint", ("ubuntu", "debian"), "yes"),
+        ("rocky", ("rhel", "centos", "fedora"), "later"),
+        ("fedora", (), "later"),
+        ("amzn", ("fedora",), "later"),
+        ("sles", ("suse",), "later"),
+        ("alpine", (), "no"),
+        ("arch", (), "no"),
+        ("flatcar", ("coreos",), "no"),
+        ("", (), "no"),
+    ],
+)
+def test_operating_systems(id, like, support):
+    assert compat.operating_system(OperatingSystem(id=id, id_like=like)).support == support
+
+
+DEBIAN = OperatingSystem(id="debian")
+
+
+def node(*packages, containerd=""):
+    return Facts(
+        os=DEBIAN,
+        packages={package.name: package for package in packages},
+        containerd=Containerd(installed=bool(containerd), version=containerd),
+    )
+
+
+def test_the_installed_containerd_is_never_upgraded_unasked():
+    choice = compat.choose(node(Package("containerd", "1.6.20~ds1-1", "2.1.9-1"), containerd="1.6.20~ds1"), "", "")
+    assert (choice.package, choice.installed, choice.wanted, choice.version) == (
+        "containerd", "1.6.20~ds1-1", "1.6.20~ds1-1", "1.6.20~ds1",
+    )  # fmt: skip
+
+
+def test_an_upgrade_that_was_asked_for():
+    choice = compat.choose(node(Package("containerd", "1.6.20-1", "1.7.24-1"), containerd="1.6.20"), "", "1.7.24-1")
+    assert (choice.installed, choice.wanted, choice.version) == ("1.6.20-1", "1.7.24-1", "1.7.24-1")
+
+
+def test_the_candidate_where_none_is_installed():
+    choice = compat.choose(node(Package("containerd", "", "1.6.20-1")), "", "")
+    assert (choice.installed, choice.wanted, choice.problem) == ("", "1.6.20-1", "")
+
+
+def test_dockers_own_package_is_kept():
+    choice = compat.choose(node(Package("containerd.io", "1.7.27-1"), Package("containerd", "", "1.6.20")), "", "")
+    assert choice.package == "containerd.io"
+
+
+def test_a_package_that_would_remove_docker_is_refused():
+    choice = compat.choose(node(Package("containerd.io", "1.7.27-1"), containerd="1.7.27"), "containerd", "")
+    assert choice.problem_id == "containerd-package-conflict"
+    assert "containerd.io" in choice.problem
+
+
+def test_one_from_an_archive_is_not_a_package_managers():
+    choice = compat.choose(node(Package("containerd", "", "1.6.20-1"), containerd="1.7.27"), "", "")
+    assert (choice.package, choice.version) == ("", "1.7.27")
+
+
+def test_none_to_be_had():
+    assert compat.choose(node(), "", "").problem_id == "no-containerd-package"

@@ -1,0 +1,175 @@
+"""config.toml: what is wanted is set in the file's schema, and everything else stays."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unshim.containerd_config import (
+    ConfigError,
+    ContainerdSettings,
+    cni_directories,
+    legacy_registry_keys,
+    parse,
+    registry_config_path,
+    render,
+    sandbox_image,
+)
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "containerd"
+WANTED = ContainerdSettings("k8s.gcr.io/pause:3.2", True, "/opt/cni/bin", "/etc/cni/net.d", "/etc/containerd/certs.d")
+EXISTING = {
+    "none": None,
+    "debian 12's package": (DATA / "debian-12.toml").read_text(),
+    "containerd.io's package": (DATA / "docker-containerd.io.toml").read_text(),
+    "crlf": 'version = 2\r\n# mine\r\n[plugins."io.containerd.grpc.v1.cri"]\r\n  max_concurrent_downloads = 9 # nine\r\n',
+    "one dotted line": 'version = 2\nplugins."io.containerd.grpc.v1.cri".sandbox_image = "x"\n',
+    "an inline table": 'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\ncni = { bin_dir = "/x", max_conf_num = 2 } # why\n',
+    "cri disabled by its id": 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.zfs"]\n',
+    "another runtime": (
+        'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd]\n  default_runtime_name = "nvidia"\n'
+        '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia]\n  runtime_type = "io.containerd.runc.v2"\n'
+        '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia.options]\n  BinaryName = "/usr/bin/nvidia-container-runtime"\n'
+        '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]\n  runtime_type = "io.containerd.kata.v2"\n'
+    ),
+    "out of order": (
+        'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nconf_dir = "/c"\n[metrics]\naddress = "127.0.0.1:1338"\n'
+        '[plugins."io.containerd.grpc.v1.cri"]\nenable_selinux = true\n'
+    ),
+}
+
+
+def wanted_of(data, version):
+    cri = data["plugins"].get("io.containerd.cri.v1.runtime") or data["plugins"]["io.containerd.grpc.v1.cri"]
+    return {
+        "sandbox": sandbox_image(data),
+        "cni": cni_directories(data),
+        "registry": registry_config_path(data),
+        "runc": cri["containerd"]["runtimes"]["runc"],
+        "disabled": [name for name in data.get("disabled_plugins", []) if "cri" in name],
+    }
+
+
+@pytest.mark.parametrize("version", ["1.4.13", "1.6.20~ds1", "1.7.24", "2.0.5", "2.1.9", "2.3.4"])
+@pytest.mark.parametrize("name", EXISTING)
+def test_says_what_is_wanted_and_stays(name, version):
+    before = EXISTING[name]
+    after = render(before, version, WANTED)
+    data = parse(after)
+    assert wanted_of(data, version) == {
+        "sandbox": "k8s.gcr.io/pause:3.2",
+        "cni": ("/opt/cni/bin", "/etc/cni/net.d"),
+        "registry": "/etc/containerd/certs.d",
+        "runc": {"runtime_type": "io.containerd.runc.v2", "options": {"SystemdCgroup": True}},
+        "disabled": [],
+    }
+    assert render(after, version, WANTED) == after
+    for line in (before or "").splitlines():
+        if line.lstrip().startswith("#") or "# why" in line or "# nine" in line:
+            assert line.split("#")[1] in after
+
+
+def kept(before, after, path=()):
+    """Yield the settings of ``before`` that ``after`` lacks or has with another value."""
+    for key, value in before.items():
+        if isinstance(value, dict) and isinstance(after.get(key), dict):
+            yield from kept(value, after[key], (*path, key))
+        elif after.get(key) != value:
+            yield (*path, key)
+
+
+@pytest.mark.parametrize(
+    "name, changed",
+    [
+        ("debian 12's package", {"bin_dir"}),
+        ("crlf", set()),
+        ("an inline table", {"bin_dir"}),
+        ("another runtime", set()),
+        ("out of order", {"conf_dir"}),
+        ("cri disabled by its id", {"disabled_plugins"}),
+    ],
+)
+def test_everything_else_stays(name, changed):
+    before = EXISTING[name]
+    after = render(before, "1.6.20", WANTED)
+    assert {path[-1] for path in kept(tomllib.loads(before), tomllib.loads(after))} == changed
+
+
+def test_every_runc_gets_the_kubelets_cgroup_driver():
+    data = parse(render(EXISTING["another runtime"], "1.7.24", WANTED))
+    runtimes = data["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]
+    assert runtimes["nvidia"]["options"] == {"BinaryName": "/usr/bin/nvidia-container-runtime", "SystemdCgroup": True}
+    assert runtimes["kata"] == {"runtime_type": "io.containerd.kata.v2"}
+
+
+def test_line_ends_stay():
+    after = render(EXISTING["crlf"], "1.6.20", WANTED)
+    assert after.count("\n") == after.count("\r\n")
+
+
+@pytest.mark.parametrize("version, schema", [("1.4.13", 2), ("2.0.5", 3), ("2.3.4", 3)])
+def test_a_new_file_has_the_schema_of_its_reader(version, schema):
+    assert parse(render(None, version, WANTED))["version"] == schema
+
+
+def test_a_file_of_version_3_on_2_1_has_one_list_of_plugin_directories():
+    before = 'version = 3\n[plugins."io.containerd.cri.v1.runtime".cni]\n  bin_dir = "/usr/lib/cni"\n'
+    cni = parse(render(before, "2.1.9", WANTED))["plugins"]["io.containerd.cri.v1.runtime"]["cni"]
+    assert cni == {"bin_dirs": ["/opt/cni/bin"], "conf_dir": "/etc/cni/net.d"}
+    cni = parse(render(before, "2.0.5", WANTED))["plugins"]["io.containerd.cri.v1.runtime"]["cni"]
+    assert cni == {"bin_dir": "/opt/cni/bin", "conf_dir": "/etc/cni/net.d"}
+
+
+def test_registries_of_the_old_form_keep_config_path_out():
+    # containerd refuses to load CRI with both ("mirrors cannot be set when config_path is provided").
+    before = (
+        'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry.mirrors."docker.io"]\nendpoint = ["https://m"]\n'
+    )
+    data = parse(render(before, "1.6.20", WANTED))
+    assert legacy_registry_keys(data) == ("registry.mirrors",)
+    assert registry_config_path(data) == ""
+
+
+def test_the_users_own_registry_directory_stays():
+    before = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "/srv/hosts"\n'
+    assert registry_config_path(parse(render(before, "1.6.20", WANTED))) == "/srv/hosts"
+
+
+@pytest.mark.parametrize(
+    "text, version, line, message",
+    [
+        ("version = 2\n[plugins\n", "1.6.20", 2, "not valid TOML"),
+        ("version = 3\n", "1.7.24", 1, "reads up to version 2"),
+        ("version = 4\n", "2.2.0", 1, "reads up to version 3"),
+        ("\n[plugins.cri]\nsandbox_image = 'x'\n", "1.6.20", 2, "version 1"),
+        ('disabled_plugins = ["aufs"]\n', "1.6.20", 1, "aufs"),
+        ('version = 2\nplugins = "x"\n', "1.6.20", 0, "not a table"),
+    ],
+)
+def test_what_cannot_be_edited_is_refused(text, version, line, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        render(text, version, WANTED)
+    assert caught.value.line == line
+
+
+KEY = st.sampled_from(
+    ["version", "plugins", '"io.containerd.grpc.v1.cri"', "cni", "registry", "bin_dir", "disabled_plugins"]
+)
+LINE = st.one_of(
+    st.builds("{} = {}".format, KEY, st.sampled_from(["2", "3", '"x"', "[]", '["cri"]', "{}", "true"])),
+    st.builds("[{}]".format, st.lists(KEY, min_size=1, max_size=4).map(".".join)),
+    st.builds("[[{}]]".format, KEY),
+    st.just("# comment"),
+)
+
+
+@given(st.lists(LINE, max_size=8).map("\n".join), st.sampled_from(["1.6.20", "2.1.9", ""]))
+def test_any_file_is_edited_or_refused(text, version):
+    try:
+        after = render(text, version, WANTED)
+    except ConfigError:
+        return
+    assert sandbox_image(parse(after)) == "k8s.gcr.io/pause:3.2"
+    assert render(after, version, WANTED) == after
