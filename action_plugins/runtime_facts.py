@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
@@ -63,8 +63,6 @@ class ActionModule(ActionBase):
         answer = self._low_level_execute_command(packed_command(script))
         if NO_UNPACKER in answer["stdout"]:
             answer = self._low_level_execute_command(plain_command(script))
-        if answer.get("unreachable"):
-            raise AnsibleConnectionFailure(answer.get("msg", "the node cannot be reached"))
         try:
             return observe.parse(answer["stdout"])
         except observe.ProbeError as error:

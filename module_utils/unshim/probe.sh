@@ -1,5 +1,6 @@
 #!/bin/sh
-# Look at a node and print what is there, for observe.py to read. Changes nothing.
+# Look at a node and print what is there, for observe.py to read. Changes nothing and writes no file
+# (dnf's own log aside).
 #
 # POSIX sh with coreutils or busybox; everything else is used if it is there. What cannot be seen is said, not guessed:
 # "@@not-seen". Output: sections "@@name argument", then lines; file contents as base64, so no content can be taken for a
@@ -263,6 +264,16 @@ find_units() {
   printf '%s\n' "$units"
 }
 
+# apt-cache, which would write its cache anew if that is out of date, and must not: then it works in memory.
+apt_cache() {
+  cache=/var/cache/apt/pkgcache.bin
+  if [ -f "$cache" ] && [ -z "$(find /var/lib/dpkg/status /var/lib/apt/lists /etc/apt -newer "$cache")" ]; then
+    t apt-cache "$@"
+  else
+    t apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= "$@"
+  fi
+}
+
 show_packages() {
   [ -n "$manager" ] || return
   printf '@@packages\n'
@@ -273,15 +284,18 @@ show_packages() {
         [ "$want" = hold ] && printf 'held %s\n' "$name"
         [ "$status" = installed ] && printf 'installed %s %s\n' "$name" "$version"
       done
-      # Without the options root's apt-cache would write its cache anew. The table of sources stays here.
+      # The table of sources stays here.
       # shellcheck disable=SC2086
-      t apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy $PACKAGES |
+      apt_cache policy $PACKAGES |
         sed -n -e 's/^\([^ ].*\):$/\1/;t keep' -e 's/^  Candidate: //;t print' -e d -e ':keep' -e 'h;d' \
           -e ':print' -e 'G;s/^\(.*\)\n\(.*\)$/candidate \2 \1/p'
       ;;
     dnf | yum | zypper)
       # shellcheck disable=SC2086
       t rpm -q --qf 'installed %{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n' $PACKAGES | grep '^installed '
+      # From the cache only. dnf notes every call in its log under /var/log; that line is all that is ever written.
+      # shellcheck disable=SC2086
+      [ "$manager" != dnf ] || t dnf -q -C repoquery --latest-limit 1 --qf 'candidate %{name} %{evr}\n' $PACKAGES | grep '^candidate '
       cat /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list | sed -n 's/^[^#!]/locked &/p'
       ;;
     pacman)

@@ -25,12 +25,18 @@ class Section:
     lines: tuple[str, ...] = ()
 
     def values(self) -> dict[str, str]:
-        """The lines as ``key value``; the last of a key wins."""
-        return dict(pair(line) for line in self.lines)
+        """The lines as ``key value``, as far as the content; the last of a key wins."""
+        return dict(self._pairs())
 
     def every(self, key: str) -> tuple[str, ...]:
         """The values of all lines with this key, in order."""
-        return tuple(value for name, value in map(pair, self.lines) if name == key)
+        return tuple(value for name, value in self._pairs() if name == key)
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        for name, value in map(pair, self.lines):
+            if name == "content":  # what follows is encoded, and may well spell a key
+                return
+            yield name, value
 
     def content(self) -> bytes | None:
         """The encoded content, which is the rest of the section after ``content base64`` or ``content hex``; None if

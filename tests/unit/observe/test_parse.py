@@ -78,6 +78,11 @@ def test_a_file_in_hexadecimal_is_read_too():
     assert parse("@@file /a\nkind file\ncontent hex\n 61 62\n 0a\n").files["/a"].content == "ab\n"
 
 
+def test_encoded_content_that_spells_a_key_is_content():
+    file = parse("@@file /a\nstat 644 root root 3\nkind file\ncontent base64\nkind\n").files["/a"]
+    assert (file.kind, file.is_utf8, len(base64.b64decode("kind"))) == ("file", False, 3)
+
+
 def test_an_empty_file_is_not_a_missing_one():
     facts = parse("@@file /a\nstat 644 root root 0\nkind file\ncontent base64\n@@file /b\nkind missing\n")
     assert facts.files["/a"].content == ""

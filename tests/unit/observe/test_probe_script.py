@@ -6,21 +6,25 @@ import pwd
 import re
 import shutil
 import subprocess
+from functools import cache
+from shlex import quote
 
 import pytest
 
 from unshim import observe
 
-SHELLS = [["dash"], ["bash", "--posix"], ["busybox", "sh"], ["mksh"], ["yash"], ["ksh"]]
+SHELLS = [("dash",), ("bash", "--posix"), ("busybox", "sh"), ("mksh",), ("yash",), ("ksh",)]
 HERE = [shell for shell in SHELLS if shutil.which(shell[0])]
 
 
-def run(shell, environment=None, user=None):
+@cache
+def run(shell, environment=(), user=None):
+    """Run the script once; what is asked twice is answered from memory."""
     done = subprocess.run(
         [*shell, "-c", observe.probe_script()],
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, **dict(environment)},
         user=user,
         timeout=60,
         check=False,
@@ -68,20 +72,20 @@ def test_a_script_that_arrives_cut_off_prints_nothing():
 
 def test_docker_settings_of_the_user_lead_nowhere():
     """Docker is asked at its socket on this node, whatever the user's environment says."""
-    text, _, _ = run(["sh"], {"DOCKER_HOST": "tcp://192.0.2.1:2375", "DOCKER_CONTEXT": "elsewhere"})
-    plain, _, _ = run(["sh"])
+    text, _, _ = run(("sh",), (("DOCKER_HOST", "tcp://192.0.2.1:2375"), ("DOCKER_CONTEXT", "elsewhere")))
+    plain, _, _ = run(("sh",))
     assert observe.parse(text).docker.answers == observe.parse(plain).docker.answers
 
 
 def test_localized_output_does_not_reach_the_parser():
-    facts = observe.parse(run(["sh"], {"LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8", "LANGUAGE": "de"})[0])
-    plain = observe.parse(run(["sh"])[0])
+    facts = observe.parse(run(("sh",), (("LANG", "de_DE.UTF-8"), ("LC_ALL", "de_DE.UTF-8"), ("LANGUAGE", "de")))[0])
+    plain = observe.parse(run(("sh",))[0])
     assert facts.packages == plain.packages
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_another_user_gets_what_it_may_see():
-    facts = observe.parse(run(["sh"], user=pwd.getpwnam("nobody").pw_uid)[0])
+    facts = observe.parse(run(("sh",), user=pwd.getpwnam("nobody").pw_uid)[0])
     assert facts.uid == pwd.getpwnam("nobody").pw_uid
     assert facts.files["/root/.docker/config.json"].kind == "unreadable"
 
@@ -116,6 +120,4 @@ def test_both_sides_name_the_same_packages():
 
 def test_it_fits_into_one_argument():
     """Linux takes 128 KiB in one argument; the script must fit even where its quotes are quoted twice."""
-    from shlex import quote
-
     assert len(quote(quote(observe.probe_script()))) < 128 * 1024
