@@ -169,6 +169,7 @@ put_back:
 
 import os
 import stat
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.unshim_node import commands, containerd, cri, files, module_run, systemd
@@ -188,6 +189,7 @@ ARGUMENTS = {
 # Every role of the plan's files but the kubelet's, which kubelet_runtime restores.
 ROLES = ("containerd_config", "registry", "sysctl", "modules", "crictl", "cni", "other")
 PENDING = "restart_pending"
+SETTLE = 1.5  # s
 
 
 def check_program(module):
@@ -235,7 +237,7 @@ class Originals(object):
         return [path for path, _, _, _ in self.kept]
 
 
-def prepare_kernel(module):
+def prepare_kernel(module, journal):
     """Load modules and set sysctls that are missing; returns (loaded, set)."""
     loaded, changed = [], {}
     for name in module.params["modules"]:
@@ -261,11 +263,28 @@ def prepare_kernel(module):
             module.warn(warning)
         else:
             changed[name] = value
+            # Nobody can tell afterwards what a running kernel had; the first value counts.
+            journal.note("sysctls_before", dict({name: now}, **journal.get("sysctls_before", {})))
     return loaded, changed
 
 
-def gate(params):
-    return cri.wait_ready(params["socket"], params["cri_api"], params["cri_timeout"])
+def gate(params, restarted=False):
+    """Return what the runtime says when it is ready; CriError if it is not, or does not stay so after a restart.
+
+    containerd serves CRI before parts of it, such as the streaming server, have started, and ends if they cannot.
+    """
+    said = cri.wait_ready(params["socket"], params["cri_api"], params["cri_timeout"])
+    if restarted:
+        before = systemd.show(containerd.UNIT)
+        time.sleep(SETTLE)
+        after = systemd.show(containerd.UNIT)
+        if after["ActiveState"] != "active" or after["MainPID"] != before["MainPID"]:
+            raise cri.CriError(
+                "It answered after its start and then ended (%s/%s, result %s)."
+                % (after["ActiveState"], after["SubState"], after["Result"])
+            )
+        said = cri.wait_ready(params["socket"], params["cri_api"], 5)
+    return said
 
 
 def present(module):
@@ -288,7 +307,7 @@ def present(module):
         "diff": [files.apply_change(one, journal, True)["diff"] for one in pending],
         "cri": {},
     }
-    outcome["loaded_modules"], outcome["set_sysctls"] = prepare_kernel(module)
+    outcome["loaded_modules"], outcome["set_sysctls"] = prepare_kernel(module, journal)
     outcome["changed"] = bool(
         pending or restart or not was_enabled or outcome["loaded_modules"] or outcome["set_sysctls"]
     )
@@ -297,7 +316,7 @@ def present(module):
             outcome["cri"] = gate(params)
         return outcome
     if not (pending or restart or not was_enabled):
-        outcome["cri"] = proved(params, Originals([]), True, False)
+        outcome["cri"] = proved(params, Originals([]), True, False, False)
         return outcome
     journal.remember_unit(containerd.UNIT, unit["ActiveState"], unit["UnitFileState"])
     with journal.step("configure containerd", "prepare", "the originals are in the journal's files"):
@@ -321,18 +340,19 @@ def present(module):
                 "%s\nThe files of this run were put back." % message, {"put_back": outcome["changed_files"]}
             ) from error
         try:
-            outcome["cri"] = proved(params, originals, was_active, reload)
+            outcome["cri"] = proved(params, originals, was_active, reload, restart)
         finally:
             journal.note(PENDING, None)
     return outcome
 
 
-def proved(params, originals, was_active, reload):
+def proved(params, originals, was_active, reload, restarted):
     """Return what the CRI gate says; if it fails, take this run back and raise with the cause."""
+    began = time.time() - 2  # s; a restart just before counts
     try:
-        return gate(params)
+        return gate(params, restarted)
     except cri.CriError as error:
-        evidence = containerd.why_not(cri.socket_file(params["socket"]))
+        evidence = containerd.why_not(cri.socket_file(params["socket"]), began)
         taken = take_back(originals, was_active, reload)
         what = "The files of this run were put back. " if taken else ""
         raise NodeError(

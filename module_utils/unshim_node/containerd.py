@@ -32,19 +32,24 @@ def check_config(text: str) -> None:
 
 
 def plugin_line(socket: str) -> str:
-    """Return what `ctr plugins ls` says of the CRI plugin, "" if it cannot be asked."""
-    result = commands.run(["ctr", "--address", socket, "plugins", "ls"], timeout=15, check=False)
-    lines = [" ".join(line.split()) for line in result.out.splitlines() if re.search(r"\bcri\b|\.cri\.", line)]
-    return "; ".join(lines)
-
-
-def why_not(socket: str) -> str:
-    """Return the evidence for a CRI service that does not answer: the plugin's state and the end of the log."""
+    """Return what `ctr plugins ls` says of the CRI plugin."""
     try:
-        plugin = plugin_line(socket) or "it lists no CRI plugin"
+        result = commands.run(["ctr", "--address", socket, "plugins", "ls"], timeout=15, check=False)
     except NodeError as error:
-        plugin = error.message
-    return "`ctr plugins ls`: %s\nThe end of containerd's log:\n%s" % (plugin, systemd.log(UNIT, 8))
+        return error.message
+    if result.rc != 0:
+        return "no answer (%s)" % commands.last_lines(result.err, 1)
+    lines = [" ".join(line.split()) for line in result.out.splitlines() if re.search(r"\bcri\b", line)]
+    return "; ".join(lines) or "no CRI plugin is loaded, as when the configuration disables it"
+
+
+def why_not(socket: str, since: float) -> str:
+    """Return the evidence for a CRI service that does not answer: the plugin's state, and the log since a Unix time."""
+    return "`ctr plugins ls`: %s\nThe log of %s:\n%s" % (
+        plugin_line(socket),
+        UNIT,
+        systemd.telling_log(UNIT, since=since, lines=8),
+    )
 
 
 def is_unit_file(path: str) -> bool:

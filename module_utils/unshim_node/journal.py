@@ -30,6 +30,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import shlex
 import shutil
 import stat
@@ -641,5 +642,10 @@ def _now():
 def _controller():
     """Return who drives us, as far as sshd and sudo tell."""
     address = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
-    user = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.geteuid())
+    user = os.environ.get("SUDO_USER") or os.environ.get("USER") or ""
+    if not user:
+        try:
+            user = pwd.getpwuid(os.geteuid()).pw_name
+        except KeyError:
+            user = str(os.geteuid())
     return "%s@%s" % (user, address) if address else user

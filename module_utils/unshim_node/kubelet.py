@@ -10,9 +10,6 @@ from .errors import NodeError
 
 UNIT = "kubelet.service"
 FLAG = "--container-runtime-endpoint"
-# klog marks errors and fatal errors by the line's first letter; the rest is what cobra and systemd print.
-TELLING = re.compile(r"^[EF]\d{4} |\b(panic|error|failed|fatal)\b|unknown (flag|shorthand)", re.IGNORECASE)
-LOG_LINES = 15
 
 
 def command_line(pid: int) -> list:
@@ -47,7 +44,9 @@ def endpoint_in_config(data: bytes) -> str:
             return str(json.loads(text).get("containerRuntimeEndpoint", ""))
         except ValueError:
             return ""
-    match = re.search(r"""^["']?containerRuntimeEndpoint["']?\s*:\s*(?:"([^"]*)"|'([^']*)'|([^\s#]+))""", text, re.MULTILINE)
+    match = re.search(
+        r"""^["']?containerRuntimeEndpoint["']?\s*:\s*(?:"([^"]*)"|'([^']*)'|([^\s#]+))""", text, re.MULTILINE
+    )
     return next((value for value in match.groups() if value), "") if match else ""
 
 
@@ -82,7 +81,7 @@ def stays_up(unit, timeout, watch):
         if pid and now != pid:
             raise NodeError(
                 "The kubelet ended %.1f s after its start (%s). Its log says:\n%s"
-                % (time.monotonic() - up_since, describe(state), telling_lines(unit, began)),
+                % (time.monotonic() - up_since, describe(state), systemd.telling_log(unit, pid=pid)),
                 {"unit": unit, "unit_state": state["ActiveState"]},
             )
         if now and not pid:
@@ -91,7 +90,8 @@ def stays_up(unit, timeout, watch):
             return pid
         if not pid and (state["ActiveState"] == "failed" or time.monotonic() >= deadline):
             raise NodeError(
-                "The kubelet did not start (%s). Its log says:\n%s" % (describe(state), telling_lines(unit, began)),
+                "The kubelet did not start (%s). Its log says:\n%s"
+                % (describe(state), systemd.telling_log(unit, since=began)),
                 {"unit": unit, "unit_state": state["ActiveState"]},
             )
         time.sleep(0.25)
@@ -104,14 +104,3 @@ def describe(state):
         state["Result"] or "unknown",
         state["ExecMainStatus"] or "unknown",
     )
-
-
-def telling_lines(unit: str, since: float) -> str:
-    """Return the last lines of the unit's log that tell of an error, or simply its last lines."""
-    return pick_telling(systemd.log(unit, lines=500, since=since - 1))
-
-
-def pick_telling(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if TELLING.search(line)]
-    return "\n".join((telling or lines)[-LOG_LINES:])

@@ -1,5 +1,6 @@
 """systemd units, by systemctl. Every failure names the unit and quotes the end of its log."""
 
+import re
 import time
 from typing import Dict
 
@@ -20,7 +21,12 @@ PROPERTIES = (
     "NeedDaemonReload",
 )
 START_TIMEOUT = 120  # s; longer than systemd's own default of 90, so that systemd's verdict comes first
-LOG_LINES = 15
+LOG_LINES = 15  # shown
+READ_LINES = 500  # looked through
+LINE_LENGTH = 400
+# klog (the kubelet) marks a line by its first letter, logrus (containerd) by level=.
+FATAL = re.compile(r"^F\d{4} |level=(fatal|panic)|^panic: |unknown (flag|shorthand)")
+TELLING = re.compile(r"^E\d{4} |level=(error|warning)|\b(error|failed|exited)\b", re.IGNORECASE)
 
 
 def show(unit: str) -> Dict[str, str]:
@@ -39,16 +45,36 @@ def active(unit: str) -> bool:
     return show(unit)["ActiveState"] in ("active", "activating", "reloading")
 
 
-def log(unit, lines=LOG_LINES, since=None):
-    """Return the last lines of the unit's log, or what prevented reading it. ``since`` is a Unix time."""
+def log(unit, lines=LOG_LINES, since=None, pid=None):
+    """Return the last lines of the unit's log, or what prevented reading it.
+
+    Args:
+        since: a Unix time.
+        pid: only what this process wrote.
+    """
     argv = ["journalctl", "--no-pager", "-o", "cat", "-u", unit, "-n", str(lines)]
     if since is not None:
         argv.append("--since=@%d" % int(since))
+    if pid:
+        argv.append("_PID=%d" % pid)
     try:
         result = commands.run(argv, timeout=30, check=False)
     except NodeError as error:
         return "(no log: %s)" % error.message
-    return result.out.strip() or "(its log is empty)"
+    return result.out.strip("\n") or "(its log is empty)"
+
+
+def telling_log(unit, since=None, pid=None, lines=LOG_LINES):
+    """Return those of the unit's last lines that tell of an error; if there are none, simply its last lines."""
+    return telling_lines(log(unit, READ_LINES, since, pid), lines)
+
+
+def telling_lines(text, count=LOG_LINES):
+    # A program's usage text, which is indented, is full of words such as "error".
+    lines = [line[:LINE_LENGTH] for line in text.splitlines() if line.strip() and not line.startswith("  ")]
+    fatal = [line for line in lines if FATAL.search(line)]
+    telling = [line for line in lines if TELLING.search(line)]
+    return "\n".join((fatal or telling or lines)[-count:])
 
 
 def start(unit, timeout=START_TIMEOUT):
