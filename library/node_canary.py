@@ -216,7 +216,9 @@ def try_gates(module, api, node):
     if params["before"]:
         now = node_gate.snapshot(node_view.pods_on(api, params["node_name"]))
         lost = node_gate.compare(params["before"], now, params["runtime"])
-        gates.append(Gate("pods_as_before", not lost, "; ".join(lost) or "every static and DaemonSet pod that ran before runs"))
+        gates.append(
+            Gate("pods_as_before", not lost, "; ".join(lost) or "every static and DaemonSet pod that ran before runs")
+        )
     return gates
 
 
@@ -240,7 +242,7 @@ def gate_address(api, pod, node):
     if gate.passed or not ranges:
         return gate
     # Only an address that looks wrong is worth reading the whole cluster for.
-    return node_gate.address_gate(address, node, api.list("/api/v1/pods"), node_view.list_nodes(api))
+    return node_gate.address_gate(address, node, api.list_objects("/api/v1/pods"), node_view.list_nodes(api))
 
 
 def shell_gates(module, api, canary, token):
@@ -249,14 +251,23 @@ def shell_gates(module, api, canary, token):
 
     def log_line():
         log = canary.log(canary_pod.CONTAINER)
-        return token in log, "its log line was read back" if token in log else "its log does not have the line it printed: %r" % log[-200:]
+        return (
+            token in log,
+            "its log line was read back"
+            if token in log
+            else "its log does not have the line it printed: %r" % log[-200:],
+        )
 
     def echo():
         began = time.monotonic()
         done = shell(canary, 'echo "$0"', token)
         passed = done.stdout.strip() == token
         told = "echo came back in %.1f s" % (time.monotonic() - began)
-        return passed, told if passed else "echo printed %r %r (exit code %s)" % (done.stdout[:100], done.stderr[:200], done.exit_code)
+        return passed, told if passed else "echo printed %r %r (exit code %s)" % (
+            done.stdout[:100],
+            done.stderr[:200],
+            done.exit_code,
+        )
 
     gates = [Gate("logs", *repeat(log_line, 15)), Gate("exec", *repeat(echo, 15))]
     if not gates[-1].passed:
@@ -281,7 +292,10 @@ def gate_api(api, canary, wait):
         where = "%s port %d" % (address, port)
         if not tool:
             return True, ""
-        return answer == "connected", ("%s reached %s" if answer == "connected" else "%s could not reach %s") % (tool, where)
+        return answer == "connected", ("%s reached %s" if answer == "connected" else "%s could not reach %s") % (
+            tool,
+            where,
+        )
 
     strict = services.has_kube_proxy(api)
     passed, evidence = repeat(lambda: connect(*service), wait if strict else 5)
@@ -294,7 +308,11 @@ def gate_api(api, canary, wait):
     for endpoint in services.api_endpoints(api):
         reached, evidence = repeat(lambda endpoint=endpoint: connect(*endpoint), wait)
         if reached:
-            return Gate("api", True, evidence + " directly; service addresses were not tried in earnest, the cluster runs no kube-proxy")
+            return Gate(
+                "api",
+                True,
+                evidence + " directly; service addresses were not tried in earnest, the cluster runs no kube-proxy",
+            )
     return Gate("api", False, evidence)
 
 
@@ -326,7 +344,9 @@ def gate_dns(api, canary, wait):
 def gate_deleted(canary, timeout):
     seconds = canary.delete()
     if seconds is None:
-        return Gate("deleted", False, "still terminating after %d s: the runtime does not stop its containers" % timeout)
+        return Gate(
+            "deleted", False, "still terminating after %d s: the runtime does not stop its containers" % timeout
+        )
     return Gate("deleted", True, "gone after %.1f s" % seconds)
 
 
@@ -343,18 +363,22 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             CONNECTION_OPTIONS,
-            node_name=dict(type="str", required=True),
-            state=dict(type="str", choices=["passed", "snapshot"], default="passed"),
-            image=dict(type="str"),
-            has_shell=dict(type="bool", default=True),
-            command=dict(type="list", elements="str", default=[]),
-            image_pull_policy=dict(type="str", choices=["IfNotPresent", "Never", "Always"], default="IfNotPresent"),
-            namespace=dict(type="str", default="default"),
-            runtime=dict(type="str", choices=["containerd", "docker"], default="containerd"),
-            timeout=dict(type="int", default=120),
-            network_timeout=dict(type="int", default=60),
-            delete_timeout=dict(type="int", default=60),
-            before=dict(type="dict"),
+            node_name={"type": "str", "required": True},
+            state={"type": "str", "choices": ["passed", "snapshot"], "default": "passed"},
+            image={"type": "str"},
+            has_shell={"type": "bool", "default": True},
+            command={"type": "list", "elements": "str", "default": []},
+            image_pull_policy={
+                "type": "str",
+                "choices": ["IfNotPresent", "Never", "Always"],
+                "default": "IfNotPresent",
+            },
+            namespace={"type": "str", "default": "default"},
+            runtime={"type": "str", "choices": ["containerd", "docker"], "default": "containerd"},
+            timeout={"type": "int", "default": 120},
+            network_timeout={"type": "int", "default": 60},
+            delete_timeout={"type": "int", "default": 60},
+            before={"type": "dict"},
         ),
         required_if=[("state", "passed", ["image"])],
         supports_check_mode=True,

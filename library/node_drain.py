@@ -208,7 +208,9 @@ def drain_node(module, api):
         "evicted": [d.pod for d in leaving],
         "stayed": [d.pod for d in decisions if d.action == drain.SKIP],
         "refused": {},
-        "diff": cordon_diff(node, True, [d.pod for d in decisions], [d.pod for d in decisions if d.action == drain.SKIP]),
+        "diff": cordon_diff(
+            node, True, [d.pod for d in decisions], [d.pod for d in decisions if d.action == drain.SKIP]
+        ),
     }
     if check:
         result["msg"] = "Node %s would be drained; %s would leave." % (name, count(leaving))
@@ -228,7 +230,7 @@ def drain_node(module, api):
                 for d in decisions
                 if d.action in (drain.EVICT, drain.AWAIT)
             ]
-            if not leaving or round_number == 2 and not set(p.uid for p in leaving) - set(p.uid for p in evicted):
+            if not leaving or round_number == 2 and not {p.uid for p in leaving} - {p.uid for p in evicted}:
                 break
             left = eviction.empty(api, present, leaving, eviction_version, module.params["grace_period"], deadline)
             for pod in leaving:
@@ -238,7 +240,7 @@ def drain_node(module, api):
             if left:
                 raise stuck(module, api, name, left, present.pods(), evicted, refused, budget_version)
     result.update(
-        evicted=sorted(set(pod.name for pod in evicted)),
+        evicted=sorted({pod.name for pod in evicted}),
         changed=changed or bool(evicted),
         refused=refused,
         msg="Node %s is drained; %s left in %.0f s." % (name, count(evicted), time.monotonic() - began),
@@ -250,7 +252,7 @@ def decide_pods(module, api, pods, budget_version, warn=False):
     name = module.params["node_name"]
     options = drain.Options(force=module.params["force"], delete_emptydir_data=module.params["delete_emptydir_data"])
     decisions = drain.classify(pods, name, options)
-    going = set(d.pod for d in decisions if d.action == drain.EVICT)
+    going = {d.pod for d in decisions if d.action == drain.EVICT}
     if not going:
         return decisions
     found = read_budgets(api, [pod for pod in pods if drain.pod_name(pod) in going], budget_version)
@@ -280,10 +282,12 @@ def refuse(module, name, decisions, cordoned=False):
 
 
 def refuse_without_room(module, api, name, pods, decisions):
-    going = set(d.pod for d in decisions if d.action == drain.EVICT)
+    going = {d.pod for d in decisions if d.action == drain.EVICT}
     if module.params["allow_no_room"] or not going:
         return
-    why = drain.room_to_reschedule(node_view.list_nodes(api), name, [pod for pod in pods if drain.pod_name(pod) in going])
+    why = drain.room_to_reschedule(
+        node_view.list_nodes(api), name, [pod for pod in pods if drain.pod_name(pod) in going]
+    )
     if why:
         raise KubeError(
             "Node %s was not drained: %s. Nothing was changed. Make room, or accept that these pods do not run meanwhile with "
@@ -297,7 +301,7 @@ def stuck(module, api, name, left, present, evicted, refused, budget_version):
         found = read_budgets(api, pods, budget_version)
     except KubeError:
         found = []
-    refusals = dict((pod.name, pod.refusal) for pod in left if pod.refusal)
+    refusals = {pod.name: pod.refusal for pod in left if pod.refusal}
     message = drain.explain_stuck(name, module.params["timeout"], pods, found, refusals)
     return KubeError(
         message,
@@ -306,7 +310,10 @@ def stuck(module, api, name, left, present, evicted, refused, budget_version):
             "evicted": sorted(pod.name for pod in evicted),
             "left": sorted(pod.name for pod in left),
             "refused": refused,
-            "budgets": [{"name": b.name, "allowed": b.allowed, "never_allows": b.never_allows, "pods": list(b.pods)} for b in found],
+            "budgets": [
+                {"name": b.name, "allowed": b.allowed, "never_allows": b.never_allows, "pods": list(b.pods)}
+                for b in found
+            ],
         },
     )
 
@@ -342,15 +349,15 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             CONNECTION_OPTIONS,
-            node_name=dict(type="str", required=True),
-            state=dict(type="str", choices=["drained", "cordoned", "uncordoned"], default="drained"),
-            timeout=dict(type="int", default=600),
-            grace_period=dict(type="int", default=-1),
-            force=dict(type="bool", default=False),
-            delete_emptydir_data=dict(type="bool", default=False),
-            allow_no_room=dict(type="bool", default=False),
-            force_uncordon=dict(type="bool", default=False),
-            reason=dict(type="str", default="move to containerd"),
+            node_name={"type": "str", "required": True},
+            state={"type": "str", "choices": ["drained", "cordoned", "uncordoned"], "default": "drained"},
+            timeout={"type": "int", "default": 600},
+            grace_period={"type": "int", "default": -1},
+            force={"type": "bool", "default": False},
+            delete_emptydir_data={"type": "bool", "default": False},
+            allow_no_room={"type": "bool", "default": False},
+            force_uncordon={"type": "bool", "default": False},
+            reason={"type": "str", "default": "move to containerd"},
         ),
         supports_check_mode=True,
     )

@@ -164,7 +164,9 @@ def act(module, api):
     else:
         node = node_view.get_node(api, params["node_name"])
         pods = node_view.pods_on(api, params["node_name"])
-    changed, diff, before = annotate(module, api, params["annotations"] or {}) if params["annotations"] else (False, None, {})
+    changed, diff, before = (
+        annotate(module, api, params["annotations"] or {}) if params["annotations"] else (False, None, {})
+    )
     facts = node_gate.summarize(node)
     result = {
         "changed": changed,
@@ -173,7 +175,8 @@ def act(module, api):
         "pods": node_gate.snapshot(pods),
         "server": api.server,
         "seconds": round(time.monotonic() - began, 1),
-        "msg": "Node %s runs %s %s%s." % (facts["name"], facts["runtime"], facts["runtime_version"], "" if facts["ready"] else " and is not Ready"),
+        "msg": "Node %s runs %s %s%s."
+        % (facts["name"], facts["runtime"], facts["runtime_version"], "" if facts["ready"] else " and is not Ready"),
     }
     if params["state"] == "ready":
         result["missing"] = reasons
@@ -224,7 +227,7 @@ def annotate(module, api, wanted):
         present = node["metadata"].get("annotations") or {}
         before.clear()
         before.update((key, present.get(key)) for key in wanted)
-        patch = dict((key, value) for key, value in wanted.items() if present.get(key) != value)
+        patch = {key: value for key, value in wanted.items() if present.get(key) != value}
         return ({"metadata": {"annotations": patch}} if patch else None), None
 
     node, changed, _none = change_node(api, module.params["node_name"], decide, dry_run=module.check_mode)
@@ -237,22 +240,27 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             CONNECTION_OPTIONS,
-            node_name=dict(type="str", required=True),
-            state=dict(type="str", choices=["present", "ready"], default="present"),
-            runtime=dict(type="str", choices=["containerd", "docker"], default="containerd"),
-            timeout=dict(type="int", default=300),
-            newer_than=dict(type="float", default=0.0),
-            pods_back=dict(type="bool", default=False),
-            static_pods_runtime=dict(type="str", choices=["", "containerd", "docker"], default=""),
-            before=dict(type="dict"),
-            annotations=dict(type="dict", default={}),
+            node_name={"type": "str", "required": True},
+            state={"type": "str", "choices": ["present", "ready"], "default": "present"},
+            runtime={"type": "str", "choices": ["containerd", "docker"], "default": "containerd"},
+            timeout={"type": "int", "default": 300},
+            newer_than={"type": "float", "default": 0.0},
+            pods_back={"type": "bool", "default": False},
+            static_pods_runtime={"type": "str", "choices": ["", "containerd", "docker"], "default": ""},
+            before={"type": "dict"},
+            annotations={"type": "dict", "default": {}},
         ),
         supports_check_mode=True,
     )
     wait = module.params["timeout"] if module.params["state"] == "ready" else 10
-    wrong = [key for key, value in (module.params["annotations"] or {}).items() if not isinstance(value, (str, type(None)))]
+    wrong = [
+        key for key, value in (module.params["annotations"] or {}).items() if not isinstance(value, (str, type(None)))
+    ]
     if wrong:
-        module.fail_json(msg="annotations: the values of %s must be strings, or null to remove the annotation." % ", ".join(sorted(wrong)))
+        module.fail_json(
+            msg="annotations: the values of %s must be strings, or null to remove the annotation."
+            % ", ".join(sorted(wrong))
+        )
     run(module, act, api_timeout=wait)
 
 

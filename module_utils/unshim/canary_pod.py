@@ -55,7 +55,10 @@ def manifest(
         "image": image,
         "imagePullPolicy": pull_policy,
         "env": [{"name": "UNSHIM_TOKEN", "value": token}],
-        "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "500m", "memory": f"{MEMORY_LIMIT // 1024 // 1024}Mi"}},
+        "resources": {
+            "requests": {"cpu": "1m", "memory": "8Mi"},
+            "limits": {"cpu": "500m", "memory": f"{MEMORY_LIMIT // 1024 // 1024}Mi"},
+        },
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -89,11 +92,20 @@ def hopeless(pod: Json) -> str:
     if status.get("phase") in ("Failed", "Succeeded"):
         state = _state(pod)
         ended = state.get("terminated") or {}
-        said = ": ".join(part for part in (status.get("reason") or ended.get("reason"), status.get("message") or ended.get("message")) if part)
+        said = ": ".join(
+            part
+            for part in (status.get("reason") or ended.get("reason"), status.get("message") or ended.get("message"))
+            if part
+        )
         code = f" (exit code {ended['exitCode']})" if "exitCode" in ended else ""
         return f"it ended at once{code}" + (f": {said}" if said else "")
     waiting = _state(pod).get("waiting") or {}
-    if waiting.get("reason") in ("ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff", "CreateContainerConfigError"):
+    if waiting.get("reason") in (
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImagePullBackOff",
+        "CreateContainerConfigError",
+    ):
         return f"{waiting['reason']}: {waiting.get('message', '')}"
     return ""
 
@@ -102,7 +114,9 @@ def waiting_for(pod: Json) -> str:
     """Return what keeps the pod from running, in the kubelet's words."""
     waiting = _state(pod).get("waiting") or {}
     said = ": ".join(part for part in (waiting.get("reason"), waiting.get("message")) if part)
-    return said or f"phase {(pod.get('status') or {}).get('phase', 'unknown')}; the kubelet has not reported a container"
+    return (
+        said or f"phase {(pod.get('status') or {}).get('phase', 'unknown')}; the kubelet has not reported a container"
+    )
 
 
 def is_running(pod: Json) -> bool:
@@ -124,7 +138,11 @@ def limit_gate(output: str) -> Gate:
     """Judge the memory limit that the container's own cgroup shows."""
     text = output.strip()
     if not text.isdigit():
-        return Gate("limits", None if text in ("", "unseen") else False, f"memory limit {text or 'unseen'} in the container's cgroup")
+        return Gate(
+            "limits",
+            None if text in ("", "unseen") else False,
+            f"memory limit {text or 'unseen'} in the container's cgroup",
+        )
     return Gate("limits", int(text) == MEMORY_LIMIT, f"memory limit {text} bytes in force, {MEMORY_LIMIT} asked for")
 
 

@@ -112,7 +112,9 @@ def _decide(pod: Json, options: Options) -> tuple[str, str]:
     reasons = []
     volumes = [volume["name"] for volume in (pod.get("spec") or {}).get("volumes") or () if "emptyDir" in volume]
     if volumes and not options.delete_emptydir_data:
-        reasons.append(f"its emptyDir data would be lost (volume {', '.join(volumes)}); allow that with delete_emptydir_data")
+        reasons.append(
+            f"its emptyDir data would be lost (volume {', '.join(volumes)}); allow that with delete_emptydir_data"
+        )
     owner = owner_name(pod)
     if not owner and not options.force:
         reasons.append("no controller would create it again; allow its loss with force")
@@ -149,7 +151,11 @@ def budgets(pdbs: Iterable[Json], pods: Iterable[Json], api_version: str = "poli
         pods: the pods that are to be evicted. Pods to which no budget applies (finished, pending, terminating) are ignored.
         api_version: what the budgets were read as, "policy/v1" or "policy/v1beta1": decides what an empty selector means.
     """
-    counted = [pod for pod in pods if not is_terminating(pod) and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed", "Pending")]
+    counted = [
+        pod
+        for pod in pods
+        if not is_terminating(pod) and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed", "Pending")
+    ]
     found = []
     for pdb in pdbs:
         namespace = pdb["metadata"].get("namespace", "default")
@@ -273,7 +279,11 @@ def explain_stuck(
         if not held:
             continue
         told.update(held)
-        ever = "never allows a disruption as it is written" if budget.never_allows else f"allows {budget.allowed} disruptions now"
+        ever = (
+            "never allows a disruption as it is written"
+            if budget.never_allows
+            else f"allows {budget.allowed} disruptions now"
+        )
         parts.append(
             f"PodDisruptionBudget {budget.name} {ever} ({budget.healthy} healthy, {budget.desired} wanted, "
             f"{budget.expected} in all) and holds {', '.join(held)}"
@@ -285,7 +295,9 @@ def explain_stuck(
             parts.append(f"the eviction of {name} was refused: {refusals[name]}")
             continue
         finalizers = pod["metadata"].get("finalizers")
-        grace = pod["metadata"].get("deletionGracePeriodSeconds", (pod.get("spec") or {}).get("terminationGracePeriodSeconds"))
+        grace = pod["metadata"].get(
+            "deletionGracePeriodSeconds", (pod.get("spec") or {}).get("terminationGracePeriodSeconds")
+        )
         details = [f"grace period {grace} s"] if grace is not None else []
         if finalizers:
             details.append(f"finalizers {', '.join(finalizers)}")

@@ -42,7 +42,7 @@ def unix_time(text: str | None) -> float:
     """Return an RFC 3339 time of the API as Unix seconds, 0.0 for none."""
     if not text:
         return 0.0
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(text).timestamp()
 
 
 def summarize(node: Json) -> dict[str, Any]:
@@ -105,7 +105,9 @@ def missing(node: Json, pods: Iterable[Json], want: Want, before: Mapping[str, A
         said = ": ".join(part for part in (condition.get("reason"), condition.get("message")) if part)
         reasons.append(f"Ready is {condition.get('status', 'not reported')}" + (f" ({said})" if said else ""))
     elif want.newer_than and unix_time(condition.get("lastHeartbeatTime")) < want.newer_than:
-        reasons.append(f"Ready was last reported at {condition.get('lastHeartbeatTime')}, before the kubelet was restarted")
+        reasons.append(
+            f"Ready was last reported at {condition.get('lastHeartbeatTime')}, before the kubelet was restarted"
+        )
     shown = ((node.get("status") or {}).get("nodeInfo") or {}).get("containerRuntimeVersion", "")
     if not shown.startswith(want.runtime + "://"):
         reasons.append(f"its runtime is still {shown or 'not reported'}")
@@ -138,8 +140,9 @@ def pod_problem(pod: Json, runtime: str) -> str:
     for container in containers:
         state = container.get("state") or {}
         if "running" not in state:
-            kind, detail = next(iter(state.items()), ("waiting", {}))
-            said = ": ".join(part for part in ((detail or {}).get("reason"), (detail or {}).get("message")) if part)
+            kind = next(iter(state), "waiting")
+            detail: Json = state.get(kind) or {}
+            said = ": ".join(part for part in (detail.get("reason"), detail.get("message")) if part)
             return f"does not run (container {container['name']} {kind}" + (f", {said})" if said else ")")
         if not container.get("containerID", "").startswith(runtime + "://"):
             return f"still shows a container of {container.get('containerID', '').partition('://')[0] or 'no runtime'} ({container['name']})"
@@ -156,7 +159,8 @@ def snapshot(pods: Iterable[Json]) -> dict[str, dict[str, Any]]:
             "static": is_mirror(pod),
             "phase": (pod.get("status") or {}).get("phase", ""),
             "ready": bool(containers) and all(container.get("ready") for container in containers),
-            "running": bool(containers) and all("running" in (container.get("state") or {}) for container in containers),
+            "running": bool(containers)
+            and all("running" in (container.get("state") or {}) for container in containers),
             "restarts": sum(int(container.get("restartCount", 0)) for container in containers),
             "containers": {container["name"]: container.get("containerID", "") for container in containers},
         }
@@ -164,7 +168,11 @@ def snapshot(pods: Iterable[Json]) -> dict[str, dict[str, Any]]:
 
 
 def _was_broken(before: Mapping[str, Any], pod: Json) -> bool:
-    mine = [entry for name, entry in before.items() if name == pod_name(pod) or (entry["owner"] and entry["owner"] == owner_name(pod))]
+    mine = [
+        entry
+        for name, entry in before.items()
+        if name == pod_name(pod) or (entry["owner"] and entry["owner"] == owner_name(pod))
+    ]
     return bool(mine) and not any(entry["running"] for entry in mine)
 
 
@@ -183,14 +191,20 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any], runtime: str) -
             what = f"static pod {name}"
         else:
             namespace = name.partition("/")[0]
-            now = [entry for other, entry in after.items() if entry["owner"] == was["owner"] and other.partition("/")[0] == namespace]
+            now = [
+                entry
+                for other, entry in after.items()
+                if entry["owner"] == was["owner"] and other.partition("/")[0] == namespace
+            ]
             what = f"the pod of {was['owner']} in {namespace}"
         if not now:
             lost.append(f"{what} is gone")
         elif not any(entry["running"] for entry in now):
             lost.append(f"{what} does not run (phase {now[0]['phase'] or 'unknown'})")
         elif not any(
-            entry["containers"] and all(identity.startswith(runtime + "://") for identity in entry["containers"].values()) for entry in now
+            entry["containers"]
+            and all(identity.startswith(runtime + "://") for identity in entry["containers"].values())
+            for entry in now
         ):
             lost.append(f"{what} still shows containers of another runtime than {runtime}")
     return lost
@@ -239,15 +253,22 @@ def _within(address: str, ranges: Iterable[str]) -> bool:
 
 
 def cgroup_gate(text: str) -> Gate:
-    """Judge /proc/1/cgroup as a container of a pod sees it."""
-    lines = [line for line in text.splitlines() if line.count(":") >= 2]
-    paths = [line.split(":", 2)[2] for line in lines]
+    """Judge /proc/1/cgroup as a container of a pod sees it.
+
+    The good forms are ".../kubepods/burstable/podUID/ID" (both cgroupfs) and
+    ".../kubepods.slice/.../cri-containerd-ID.scope" (both systemd). Kubelet and runtime that disagree make
+    "/system.slice/.../kubepods-burstable-podUID.slice:cri-containerd:ID" or a slice with no scope below it: pods run, and
+    are restarted again and again hours later (kubernetes issue 111776, containerd issue 7276).
+    """
+    fields = [line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2]
+    paths = [path for number, _, path in fields if number.isdigit() and path.startswith("/")]
     if not paths:
         return Gate("cgroup", None, f"/proc/1/cgroup could not be read: {text.strip()[:200] or 'empty'}")
-    inside = next((path for path in paths if "kubepods" in path), "")
-    if inside:
-        return Gate("cgroup", True, inside)
-    if all(path in ("/", "") or path.startswith("/..") for path in paths):
+    for path in paths:
+        parts = path.split("/")
+        if "kubepods" in parts or ("kubepods.slice" in parts and any(part.endswith(".scope") for part in parts)):
+            return Gate("cgroup", True, path)
+    if all(path == "/" or path.startswith("/..") for path in paths):
         return Gate("cgroup", None, "the container has its own cgroup namespace and cannot see its path")
-    outside = next(path for path in paths if path not in ("/", ""))
-    return Gate("cgroup", False, f"the pod's container is in {outside}, not below kubepods: kubelet and runtime use different cgroup drivers")
+    wrong = next((path for path in paths if "kubepods" in path), next(path for path in paths if path != "/"))
+    return Gate("cgroup", False, f"the container is in {wrong}: kubelet and runtime use different cgroup drivers")

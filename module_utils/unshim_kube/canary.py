@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .errors import KubeError, Refused, Unreachable
 
@@ -33,7 +33,7 @@ class Canary:
         self.path = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
         self._gone = False
 
-    def __enter__(self) -> Canary:
+    def __enter__(self) -> Self:
         try:
             self._api.post(f"/api/v1/namespaces/{self.namespace}/pods", self._manifest)
         except Refused as error:
@@ -71,10 +71,18 @@ class Canary:
     def events(self) -> list[str]:
         """Return the kubelet's latest words about the pod, "Reason: message"."""
         try:
-            found = self._api.list(f"/api/v1/namespaces/{self.namespace}/events", fieldSelector=f"involvedObject.name={self.name}", retry_for=0)
+            found = self._api.list_objects(
+                f"/api/v1/namespaces/{self.namespace}/events",
+                fieldSelector=f"involvedObject.name={self.name}",
+                retry_for=0,
+            )
         except KubeError:
             return []
-        told = [f"{event.get('reason', '')}: {event.get('message', '')}" for event in found if event.get("type") == "Warning"]
+        told = [
+            f"{event.get('reason', '')}: {event.get('message', '')}"
+            for event in found
+            if event.get("type") == "Warning"
+        ]
         return list(dict.fromkeys(told))[-3:]
 
     def delete(self) -> float | None:
@@ -105,15 +113,15 @@ class Canary:
 def remove_leftovers(api: Api, namespace: str, node: str, selector: str, timeout: float = 60.0) -> list[str]:
     """Delete canary pods of an earlier, interrupted run on ``node``; return their names."""
     path = f"/api/v1/namespaces/{namespace}/pods"
-    query = {"labelSelector": selector, "fieldSelector": f"spec.nodeName={node}"}
-    found = api.list(path, **query)
+    query: dict[str, Any] = {"labelSelector": selector, "fieldSelector": f"spec.nodeName={node}"}
+    found = api.list_objects(path, **query)
     for pod in found:
         api.delete(f"{path}/{pod['metadata']['name']}")
     deadline = time.monotonic() + timeout
     left = found
     while left and time.monotonic() < deadline:
         time.sleep(PAUSE)
-        left = api.list(path, **query)
+        left = api.list_objects(path, **query)
     for pod in left:  # ours, worth nothing, and its kubelet had a minute
         api.delete(f"{path}/{pod['metadata']['name']}", gracePeriodSeconds=0)
     return [pod["metadata"]["name"] for pod in found]

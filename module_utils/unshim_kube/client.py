@@ -81,8 +81,10 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 10.0) -> A
     if context and context not in names:
         raise KubeError(f"The kubeconfig {named} has no context {context}; it has: {', '.join(names) or 'none'}.")
     try:
-        config.load_kube_config(config_file=merged, context=context or None, client_configuration=settings, persist_config=False)
-    except Exception as error:  # the loader lets anything through: base64, PEM, missing files, credential plugins
+        config.load_kube_config(
+            config_file=merged, context=context or None, client_configuration=settings, persist_config=False
+        )
+    except Exception as error:  # noqa: BLE001 - the loader lets anything through: base64, PEM, missing files, credential plugins
         raise KubeError(f"The kubeconfig {named} is not usable: {str(error).rstrip('.')}.") from None
     settings.retries = False
     settings.connection_pool_maxsize = 32
@@ -123,12 +125,14 @@ class Api:
     def text(self, path: str, **query: Any) -> str:
         return self._request("GET", path, query).decode("utf-8", "replace")
 
-    def list(self, path: str, *, retry_for: float | None = None, **query: Any) -> list[dict[str, Any]]:
+    def list_objects(self, path: str, *, retry_for: float | None = None, **query: Any) -> list[dict[str, Any]]:
         """Return every object of a list, read page by page."""
         return self.list_with_version(path, retry_for=retry_for, **query)[0]
 
-    def list_with_version(self, path: str, *, retry_for: float | None = None, **query: Any) -> tuple[list[dict[str, Any]], str]:
-        """As :meth:`list`, with the resource version to watch from."""
+    def list_with_version(
+        self, path: str, *, retry_for: float | None = None, **query: Any
+    ) -> tuple[list[dict[str, Any]], str]:
+        """As :meth:`list_objects`, with the resource version to watch from."""
         objects: list[dict[str, Any]] = []
         token = ""
         while True:
@@ -198,18 +202,20 @@ class Api:
                 _preload_content=False,
                 _request_timeout=timeout,
             )
-        except Exception as error:  # websocket, ssl and API errors alike arrive here under many types
+        except Exception as error:  # noqa: BLE001 - websocket, ssl and API errors alike arrive here under many types
             said = " ".join(str(error).split())
             raise KubeError(f"exec into {namespace}/{pod} failed: {said[:300] or type(error).__name__}") from None
         try:
             session.run_forever(timeout=timeout)
             if session.is_open():
-                raise KubeError(f"exec of {' '.join(command)[:80]} in {namespace}/{pod} did not end within {timeout:.0f} s")
+                raise KubeError(
+                    f"exec of {' '.join(command)[:80]} in {namespace}/{pod} did not end within {timeout:.0f} s"
+                )
             stdout, stderr = session.read_stdout(timeout=0) or "", session.read_stderr(timeout=0) or ""
             code = session.returncode
         except KubeError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             raise KubeError(f"exec into {namespace}/{pod} broke off: {' '.join(str(error).split())[:300]}") from None
         finally:
             session.close()
@@ -229,7 +235,11 @@ class Api:
         pause = 0.25
         while True:
             left = patience - (time.monotonic() - began)
-            timeouts = (CONNECT_TIMEOUT, READ_TIMEOUT) if left <= 0 else (min(CONNECT_TIMEOUT, left + 1), min(READ_TIMEOUT, left + 5))
+            timeouts = (
+                (CONNECT_TIMEOUT, READ_TIMEOUT)
+                if left <= 0
+                else (min(CONNECT_TIMEOUT, left + 1), min(READ_TIMEOUT, left + 5))
+            )
             try:
                 return self._once(method, path, query, body, content_type, timeouts).data
             except Unreachable as error:
@@ -246,7 +256,13 @@ class Api:
             pause = min(pause * 2, 2.0)
 
     def _once(
-        self, method: str, path: str, query: dict[str, Any], body: dict[str, Any] | None, content_type: str, timeouts: tuple[float, float]
+        self,
+        method: str,
+        path: str,
+        query: dict[str, Any],
+        body: dict[str, Any] | None,
+        content_type: str,
+        timeouts: tuple[float, float],
     ) -> Any:
         try:
             return self._client.request(
@@ -293,7 +309,9 @@ class Api:
         remedy = {
             "tls": "Check certificate-authority and server in the kubeconfig.",
             "name": "Check server in the kubeconfig.",
-        }.get(kind, "Check server in the kubeconfig, and that the API server runs and can be reached from the controller.")
+        }.get(
+            kind, "Check server in the kubeconfig, and that the API server runs and can be reached from the controller."
+        )
         return Unreachable(
             f"The Kubernetes API server at {self.server} ({self.source}) could not be asked: {said}. {remedy}",
             {"transient": kind not in ("tls", "name")},
@@ -309,7 +327,12 @@ def _describe(error: BaseException) -> tuple[str, str]:
         return "tls", f"its certificate is not the one expected ({cause})"
     if "wrong_version_number" in lowered or "record_layer" in lowered or "unknown_protocol" in lowered:
         return "tls", "it does not speak TLS on this port"
-    if isinstance(error, urllib3.exceptions.SSLError) or "ssl" in type(error).__name__.lower() or "[ssl" in lowered or "[x509" in lowered:
+    if (
+        isinstance(error, urllib3.exceptions.SSLError)
+        or "ssl" in type(error).__name__.lower()
+        or "[ssl" in lowered
+        or "[x509" in lowered
+    ):
         return "tls", f"TLS failed ({text[:200]})"
     if "refused" in lowered:
         return "other", "connection refused"

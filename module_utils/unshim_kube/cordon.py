@@ -16,7 +16,9 @@ TRIES = 10
 Outcome = tuple[dict[str, Any] | None, Any]
 
 
-def change_node(api: Api, name: str, decide: Callable[[dict[str, Any]], Outcome], dry_run: bool = False) -> tuple[dict[str, Any], bool, Any]:
+def change_node(
+    api: Api, name: str, decide: Callable[[dict[str, Any]], Outcome], dry_run: bool = False
+) -> tuple[dict[str, Any], bool, Any]:
     """Read the node, let ``decide`` make a merge patch of it (or None), and apply that unless somebody was faster.
 
     Returns:

@@ -33,7 +33,9 @@ class Refused(KubeError):
         causes: the ``details.causes`` of its Status, dicts with "reason" and "message".
     """
 
-    def __init__(self, message: str, status: int, said: str = "", reason: str = "", causes: tuple[dict[str, Any], ...] = ()) -> None:
+    def __init__(
+        self, message: str, status: int, said: str = "", reason: str = "", causes: tuple[dict[str, Any], ...] = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.said = said

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .errors import KubeError, Refused, Unreachable
 
@@ -44,14 +44,14 @@ class PodsOfNode:
 
     def __init__(self, api: Api, node: str) -> None:
         self._api = api
-        self._query = {"fieldSelector": f"spec.nodeName={node}"}
+        self._query: dict[str, Any] = {"fieldSelector": f"spec.nodeName={node}"}
         self._changed = threading.Condition()
         self._pods: dict[str, dict[str, Any]] = {}
         self._version = ""
         self._stopped = False
         self._list()
 
-    def __enter__(self) -> PodsOfNode:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._follow, daemon=True).start()
         return self
 
@@ -78,7 +78,9 @@ class PodsOfNode:
     def _follow(self) -> None:
         while not self._stopped:
             try:
-                for event in self._api.watch("/api/v1/pods", seconds=WATCH_SECONDS, resourceVersion=self._version, **self._query):
+                for event in self._api.watch(
+                    "/api/v1/pods", seconds=WATCH_SECONDS, resourceVersion=self._version, **self._query
+                ):
                     if event["type"] == "ERROR":  # mostly 410: the version is too old
                         break
                     self._apply(event["type"], event["object"])
@@ -103,7 +105,9 @@ class PodsOfNode:
             self._changed.notify_all()
 
 
-def empty(api: Api, node: PodsOfNode, leaving: Iterable[Leaving], version: str, grace_period: int, deadline: float) -> list[Leaving]:
+def empty(
+    api: Api, node: PodsOfNode, leaving: Iterable[Leaving], version: str, grace_period: int, deadline: float
+) -> list[Leaving]:
     """Evict the pods and wait until they are gone or ``deadline`` (of ``time.monotonic``) has come.
 
     Args:
@@ -143,7 +147,12 @@ def _evict(api: Api, pod: Leaving, version: str, grace_period: int) -> None:
     options: dict[str, Any] = {"preconditions": {"uid": pod.uid}}
     if grace_period >= 0:
         options["gracePeriodSeconds"] = grace_period
-    body = {"apiVersion": version, "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}, "deleteOptions": options}
+    body = {
+        "apiVersion": version,
+        "kind": "Eviction",
+        "metadata": {"name": name, "namespace": namespace},
+        "deleteOptions": options,
+    }
     try:
         api.post(f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body, retry_for=0)
     except Unreachable as error:
@@ -153,8 +162,12 @@ def _evict(api: Api, pod: Leaving, version: str, grace_period: int) -> None:
             pod.accepted, pod.refusal = True, ""
             return
         if not _may_pass(error):
-            raise KubeError(f"The eviction of pod {pod.name} was refused for good: {error.said} ({error.status}).") from None
-        budget = "; ".join(cause.get("message", "") for cause in error.causes if cause.get("reason") == "DisruptionBudget")
+            raise KubeError(
+                f"The eviction of pod {pod.name} was refused for good: {error.said} ({error.status})."
+            ) from None
+        budget = "; ".join(
+            cause.get("message", "") for cause in error.causes if cause.get("reason") == "DisruptionBudget"
+        )
         _again(pod, budget or error.said)
     else:
         pod.accepted, pod.refusal = True, ""
@@ -165,7 +178,9 @@ def _may_pass(error: Refused) -> bool:
         return "more than one" not in error.said
     # 409: the object changed at the same moment, or is another pod of that name; the watch tells which.
     # 403 while its namespace is being deleted: the pod will be, too.
-    return error.status in (409, 429, 502, 503, 504) or (error.status == 403 and error.has_cause("NamespaceTerminating"))
+    return error.status in (409, 429, 502, 503, 504) or (
+        error.status == 403 and error.has_cause("NamespaceTerminating")
+    )
 
 
 def _again(pod: Leaving, why: str) -> None:

@@ -36,7 +36,10 @@ def run(module: Any, act: Callable[[Any, Api], dict[str, Any]], api_timeout: int
     if IMPORT_ERROR:
         from ansible.module_utils.basic import missing_required_lib
 
-        module.fail_json(msg=missing_required_lib("kubernetes", reason="on the controller, to talk to the Kubernetes API"), exception=IMPORT_ERROR)
+        module.fail_json(
+            msg=missing_required_lib("kubernetes", reason="on the controller, to talk to the Kubernetes API"),
+            exception=IMPORT_ERROR,
+        )
         return
     params = module.params
     outcome, failure = {}, None
@@ -47,11 +50,17 @@ def run(module: Any, act: Callable[[Any, Api], dict[str, Any]], api_timeout: int
         error.details.pop("transient", None)
         failure = dict({"changed": False}, **error.details, msg=error.message)
     except KeyboardInterrupt as error:
-        failure = {"changed": False, "msg": f"{module._name} was interrupted ({error or 'from the keyboard'}). Run again."}
-    except Exception as error:  # the last line of defence: no traceback reaches an operator
+        failure = {
+            "changed": False,
+            "msg": f"{module._name} was interrupted ({error or 'from the keyboard'}). Run again.",
+        }
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches an operator
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{os.path.basename(place.filename)}:{place.lineno}"
-        failure = {"changed": False, "msg": f"internal error in {module._name} (please report): {type(error).__name__}: {error} at {where}"}
+        failure = {
+            "changed": False,
+            "msg": f"internal error in {module._name} (please report): {type(error).__name__}: {error} at {where}",
+        }
     # Outside the except blocks: inside, ansible-core appends a traceback or chained messages.
     if failure is not None:
         module.fail_json(**failure)

@@ -27,12 +27,12 @@ def get_node(api: Api, name: str, *, retry_for: float | None = None) -> Json:
 
 
 def list_nodes(api: Api) -> list[Json]:
-    return api.list("/api/v1/nodes")
+    return api.list_objects("/api/v1/nodes")
 
 
 def pods_on(api: Api, node: str, *, retry_for: float | None = None) -> list[Json]:
     """Return the pods bound to ``node``, of every namespace."""
-    return api.list("/api/v1/pods", fieldSelector=f"spec.nodeName={node}", retry_for=retry_for)
+    return api.list_objects("/api/v1/pods", fieldSelector=f"spec.nodeName={node}", retry_for=retry_for)
 
 
 def patch_node(api: Api, name: str, patch: Json, resource_version: str = "") -> Json:
@@ -45,7 +45,12 @@ def patch_node(api: Api, name: str, patch: Json, resource_version: str = "") -> 
 def budget_version(api: Api) -> str:
     """Return the group version the server has PodDisruptionBudgets in: "policy/v1", "policy/v1beta1", "" if none."""
     groups = api.get("/apis").get("groups") or []
-    served = {version["groupVersion"] for group in groups if group.get("name") == "policy" for version in group.get("versions") or ()}
+    served = {
+        version["groupVersion"]
+        for group in groups
+        if group.get("name") == "policy"
+        for version in group.get("versions") or ()
+    }
     for version in ("policy/v1", "policy/v1beta1"):  # policy/v1 exists from 1.21, v1beta1 until 1.24
         if version in served:
             resources = api.get(f"/apis/{version}").get("resources") or []
@@ -55,7 +60,7 @@ def budget_version(api: Api) -> str:
 
 
 def list_budgets(api: Api, version: str) -> list[Json]:
-    return api.list(f"/apis/{version}/poddisruptionbudgets") if version else []
+    return api.list_objects(f"/apis/{version}/poddisruptionbudgets") if version else []
 
 
 def eviction_version(api: Api) -> str:
@@ -63,4 +68,6 @@ def eviction_version(api: Api) -> str:
     for resource in api.get("/api/v1").get("resources") or []:
         if resource.get("name") == "pods/eviction" and resource.get("kind") == "Eviction":
             return f"{resource.get('group') or 'policy'}/{resource.get('version') or 'v1beta1'}"
-    raise KubeError(f"The Kubernetes API server at {api.server} cannot evict pods (it has no pods/eviction), so a drain is not possible.")
+    raise KubeError(
+        f"The Kubernetes API server at {api.server} cannot evict pods (it has no pods/eviction), so a drain is not possible."
+    )

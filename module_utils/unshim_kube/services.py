@@ -36,16 +36,18 @@ def api_endpoints(api: Api) -> list[tuple[str, int]]:
 
 def has_kube_proxy(api: Api) -> bool:
     """Tell if the cluster runs kube-proxy as pods: then service addresses must work on every node."""
-    return bool(api.list("/api/v1/pods", labelSelector="k8s-app=kube-proxy"))
+    return bool(api.list_objects("/api/v1/pods", labelSelector="k8s-app=kube-proxy"))
 
 
 def dns_service(api: Api) -> tuple[str, bool] | None:
     """Return the DNS service as "namespace/name" and if a pod of it is ready; None if the cluster has none."""
-    found = api.list("/api/v1/services", labelSelector="k8s-app=kube-dns")
+    found = api.list_objects("/api/v1/services", labelSelector="k8s-app=kube-dns")
     if not found:
         return None
     meta = found[0]["metadata"]
-    return f"{meta['namespace']}/{meta['name']}", bool(_addresses(_get(api, f"/api/v1/namespaces/{meta['namespace']}/endpoints/{meta['name']}")))
+    return f"{meta['namespace']}/{meta['name']}", bool(
+        _addresses(_get(api, f"/api/v1/namespaces/{meta['namespace']}/endpoints/{meta['name']}"))
+    )
 
 
 def _addresses(endpoints: Json | None) -> list[tuple[str, int]]:
