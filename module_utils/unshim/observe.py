@@ -79,7 +79,7 @@ def _facts(sections: list[Section]) -> Facts:
         kubelet=_kubelet(sections, system),
         mounts={section.argument: _mount(section) for section in _all(sections, "mount")},
         cni_plugins={s.argument: tuple(line for line in s.lines if line) for s in _all(sections, "cni-plugins")},
-        not_seen=tuple(section.argument for section in _all(sections, "not-seen")),
+        not_seen=tuple(dict.fromkeys(section.argument for section in _all(sections, "not-seen"))),
     )
 
 

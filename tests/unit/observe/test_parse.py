@@ -104,7 +104,7 @@ def test_an_unreadable_file_stays_unreadable_behind_a_link():
     assert parse("@@file /a\nlink /srv/a\nstat 600 root root 2\nkind unreadable\n").files["/a"].kind == "unreadable"
 
 
-def test_what_was_not_seen_is_kept_in_order():
+def test_what_was_not_seen_is_kept_in_order_and_once():
     facts = parse(
         "@@docker\nversion Docker version 26.1.5+dfsg1, build a72d7cd\n@@not-seen Docker: a: b\n@@not-seen c\n"
     )
