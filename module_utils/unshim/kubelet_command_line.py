@@ -42,6 +42,7 @@ class Value:
     variable: str  # "" : ExecStart=
     words: tuple[Word, ...]
     append_at: int
+    text: str = ""  # of a variable: its whole value
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def resolve(unit: Unit, files: Mapping[str, File]) -> CommandLine:
     values: list[Value] = []
     variables: dict[str, int] = {}
     for path, directive in settings:
-        for word in split_words(path, directive.line, directive.value, True):
+        for word in split_words(path, directive.line, directive.value, False):
             name, equals, _ = word.text.partition("=")
             if equals:
                 chars = tuple(_percent(word.chars[len(name) + 1 :]))
@@ -167,7 +168,9 @@ def _add(
     values: list[Value], variables: dict[str, int], path: str, line: int, name: str, chars: Sequence[Char], end: int
 ) -> None:
     variables[name] = len(values)
-    values.append(Value(path, line, name, tuple(split_words(path, line, chars, False)), end))
+    values.append(
+        Value(path, line, name, tuple(split_words(path, line, chars, True)), end, "".join(char.text for char in chars))
+    )
 
 
 def _percent(chars: Sequence[Char]) -> list[Char]:
@@ -192,7 +195,7 @@ def _expand(
     missing: tuple[str, ...],
 ) -> CommandLine:
     path, directive = exec_start
-    words = split_words(path, directive.line, directive.value, True)
+    words = split_words(path, directive.line, directive.value, False)
     own = len(values)
     values = [*values, Value(path, directive.line, "", tuple(words), directive.append_at)]
     arguments: list[Argument] = []
@@ -200,12 +203,14 @@ def _expand(
     prefix = re.match(r"[-@:+!|]*", words[0].text)[0] if words else ""  # type: ignore[index]
     for index, word in enumerate(words):
         text = word.text[len(prefix) :] if index == 0 else word.text
+        if text == ";" and word.end - word.start == 1:
+            raise FlagError(path, directive.line, "ExecStart= holds several commands")
         if index == 1 and "@" in prefix:
             continue  # "@": the second word is argv[0]
         text = text.replace("%%", "%")
         if ":" in prefix:
             arguments.append(Argument(text, own, index))
-        elif text.startswith("$") and text[1:2] not in ("{", "$", ""):
+        elif text.startswith("$") and text[1:2] not in ("{", "$"):
             used.append(text[1:])
             number = variables.get(text[1:])
             if number is not None:
@@ -220,7 +225,7 @@ def _braces(text: str, values: list[Value], variables: dict[str, int]) -> str:
         if match[0] == "$$":
             return "$"
         number = variables.get(match[1])
-        return "" if number is None else " ".join(word.text for word in values[number].words)
+        return "" if number is None else values[number].text
 
     return re.sub(r"\$\$|\$\{([A-Za-z0-9_]+)\}", expand, text)
 

@@ -231,14 +231,15 @@ _ESCAPES = {
     "'": "'",
     "s": " ",
 }
+_NUMBERED = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([0-3][0-7]{2})")
 
 
-def split_words(path: str, line: int, value: Sequence[Char], c_escapes: bool) -> list[Word]:
+def split_words(path: str, line: int, value: Sequence[Char], of_variable: bool) -> list[Word]:
     """Split a value at blanks, quotes respected and removed.
 
     Args:
-        c_escapes: True for ExecStart= and Environment=, where ``\\n`` is a newline; False for the value of ``$VARIABLE``,
-            where a backslash only protects the next character.
+        of_variable: True for the value of ``$VARIABLE``, where a backslash only protects the next character and a quote
+            may stay open; False for ExecStart= and Environment=, where ``\n`` is a newline and an open quote is an error.
     """
     words: list[Word] = []
     index, size = 0, len(value)
@@ -255,21 +256,32 @@ def split_words(path: str, line: int, value: Sequence[Char], c_escapes: bool) ->
             elif not quote and char.text in "'\"":
                 quote = char.text
             elif char.text == "\\" and index + 1 < size:
-                index += 1
-                escaped = value[index].text
-                if not c_escapes:
-                    chars.append(Char(escaped, char.start, value[index].end))
-                elif escaped in _ESCAPES:
-                    chars.append(Char(_ESCAPES[escaped], char.start, value[index].end))
-                else:
-                    chars += [char, value[index]]
+                index = _escaped(value, index, of_variable, chars)
             else:
                 chars.append(char)
             index += 1
-        if quote:
+        if quote and not of_variable:
             raise FlagError(path, line, f"the quote {quote} is never closed")
         words.append(Word("".join(c.text for c in chars), value[first].start, value[index - 1].end, tuple(chars)))
     return words
+
+
+def _escaped(value: Sequence[Char], index: int, of_variable: bool, chars: list[Char]) -> int:
+    """Add what the backslash at ``index`` and what follows it mean to ``chars``; return the last index used."""
+    start, following = value[index].start, value[index + 1]
+    numbered = _NUMBERED.match("".join(char.text for char in value[index + 1 : index + 6]))
+    if of_variable:
+        chars.append(Char(following.text, start, following.end))
+    elif following.text in _ESCAPES:
+        chars.append(Char(_ESCAPES[following.text], start, following.end))
+    elif numbered:
+        last = index + numbered.end()
+        code = int(numbered[1] or numbered[2] or "0", 16) or int(numbered[3] or "0", 8)
+        chars.append(Char(chr(code), start, value[last].end))
+        return last
+    else:
+        chars += [value[index], following]
+    return index + 1
 
 
 def edit_words(text: str, words: Sequence[Word], changes: Mapping[int, str | None]) -> list[tuple[int, int, str]]:

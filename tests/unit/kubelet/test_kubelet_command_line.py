@@ -1,5 +1,8 @@
 """The command line that systemd makes of a kubelet's files, and its files after a switch of runtime."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from unshim.facts import File, Unit
@@ -60,6 +63,22 @@ def argv(files):
 )
 def test_what_systemd_would_start(files, expected):
     assert argv(files) == ["/usr/bin/kubelet", *expected]
+
+
+# Recorded from systemd 252 (Debian 12): each unit was started, with a program that prints its arguments.
+RECORDED = json.loads((Path(__file__).resolve().parents[2] / "data" / "systemd" / "command_lines.json").read_text())
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=range(len(RECORDED)))
+def test_the_command_line_is_the_one_systemd_started(case):
+    unit = Unit("t.service", fragment_path="/run/systemd/system/t.service")
+    files = {unit.fragment_path: case["unit"], "/run/t.env": case["environment_file"]}
+    assert list(resolve(unit, {p: File(p, "file", text) for p, text in files.items()}).argv) == case["argv"]
+
+
+def test_several_commands_are_refused():
+    with pytest.raises(FlagError, match="several commands"):
+        argv({UNIT: "[Service]\nExecStart=/usr/bin/kubelet --a ; /bin/true\n"})
 
 
 def test_every_word_knows_its_file_and_line():

@@ -14,7 +14,6 @@ from unshim.kubelet_flags import (
 )
 
 
-# What systemd 252 makes of these is what `systemctl show -p Environment` and a started process said.
 @pytest.mark.parametrize(
     "text, expected",
     [
@@ -52,29 +51,31 @@ def test_unit_file_with_continuations_and_comments_between():
     text = "[Unit]\nDescription=x\n[Service]\nExecStart=/usr/bin/kubelet \\\n  --a=1 \\\n# gone \\\n  --b\n;ExecStart=no\nExecStartPre=-/bin/true\n"
     found = [d for d in parse_unit("u", text) if d.section == "Service"]
     assert [d.name for d in found] == ["ExecStart", "ExecStartPre"]
-    assert [w.text for w in split_words("u", 1, found[0].value, True)] == ["/usr/bin/kubelet", "--a=1", "--b"]
+    assert [w.text for w in split_words("u", 1, found[0].value, False)] == ["/usr/bin/kubelet", "--a=1", "--b"]
 
 
 @pytest.mark.parametrize(
-    "value, c_escapes, words",
+    "value, of_variable, words",
     [
-        ("a 'b c' d", True, ["a", "b c", "d"]),
-        ('--x="b c"d', True, ["--x=b cd"]),
-        (r"a\ b", False, ["a b"]),
-        (r"a\x20b", True, [r"a\x20b"]),
-        (r"a\tb", True, ["a\tb"]),
-        ("", True, []),
-        ("''", True, [""]),
+        ("a 'b c' d", False, ["a", "b c", "d"]),
+        ('--x="b c"d', False, ["--x=b cd"]),
+        (r"a\ b", True, ["a b"]),
+        (r"a\x41\102b", False, ["aABb"]),
+        (r"a\qb", False, [r"a\qb"]),
+        ("a 'b c", True, ["a", "b c"]),
+        (r"a\tb", False, ["a\tb"]),
+        ("", False, []),
+        ("''", False, [""]),
     ],
 )
-def test_words(value, c_escapes, words):
+def test_words(value, of_variable, words):
     directive = parse_unit("u", f"[S]\nA={value}\n")[0]
-    assert [word.text for word in split_words("u", 2, directive.value, c_escapes)] == words
+    assert [word.text for word in split_words("u", 2, directive.value, of_variable)] == words
 
 
 def take_out(text, index):
     assignment = parse_environment_file("f", text)[0]
-    words = split_words("f", 1, assignment.value, False)
+    words = split_words("f", 1, assignment.value, True)
     return apply_edits(text, edit_words(text, words, dict.fromkeys(index)))
 
 
@@ -97,10 +98,10 @@ def test_taking_words_out(index, expected):
 def test_a_comment_between_continued_lines_stays():
     text = "[Service]\nExecStart=k \\\n  --a \\\n  # why b\n  --b\n"
     directive = parse_unit("u", text)[0]
-    words = split_words("u", 2, directive.value, True)
+    words = split_words("u", 2, directive.value, False)
     after = apply_edits(text, edit_words(text, words, {1: None}))
     assert "# why b" in after
-    assert [w.text for w in split_words("u", 2, parse_unit("u", after)[0].value, True)] == ["k", "--b"]
+    assert [w.text for w in split_words("u", 2, parse_unit("u", after)[0].value, False)] == ["k", "--b"]
 
 
 WORD = st.text("abcXYZ019-_./:=,@", min_size=1, max_size=12)
@@ -127,7 +128,7 @@ def test_whatever_is_taken_out_the_rest_is_read_as_before(words, gaps, quote, he
 
     def read(source):
         (assignment,) = [a for a in parse_environment_file("f", source) if a.name == "A"]
-        return split_words("f", 1, assignment.value, False)
+        return split_words("f", 1, assignment.value, True)
 
     assert [word.text for word in read(text)] == words
     after = apply_edits(text, edit_words(text, read(text), changes))
