@@ -10,7 +10,7 @@ dockershim/docker_service.go, types/labels.go, kuberuntime/labels.go; annotation
 import concurrent.futures
 import json
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from . import commands, systemd
 from .errors import NodeError
@@ -250,7 +250,7 @@ def left_running(containerd_socket: str = CONTAINERD_SOCKET, root: str = DEFAULT
     return [found[key] for key in sorted(found)]
 
 
-def _container_name(root, identity):
+def _container_name(root: str, identity: str) -> str:
     """Return "NAME (ID)" from the container's file in Docker's data directory, readable while Docker is down."""
     try:
         with open(os.path.join(root, "containers", identity, "config.v2.json"), encoding="utf-8") as stream:
@@ -259,7 +259,7 @@ def _container_name(root, identity):
         return "container %s" % identity[:12]
 
 
-def _own_processes():
+def _own_processes() -> Iterator[Tuple[int, List[str]]]:
     """Yield (pid, command line) of the processes that are the node's own: of our PID namespace and outside any pod."""
     ours = os.readlink("/proc/self/ns/pid")
     for name in os.listdir("/proc"):
