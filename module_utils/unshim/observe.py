@@ -134,7 +134,7 @@ def _unit(section: Section) -> Unit:
     environment_files: list[str] = []
     for line in section.lines:
         key, _, value = line.partition("=")
-        if key == "EnvironmentFiles":
+        if key in ("EnvironmentFiles", "EnvironmentFile"):  # the latter up to systemd 229
             environment_files.append(re.sub(r" \(ignore_errors=\w+\)$", "", value))
         else:
             values[key] = value

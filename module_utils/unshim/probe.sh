@@ -194,7 +194,7 @@ show_system() {
   python=
   for candidate in python3 /usr/libexec/platform-python; do
     if has "$candidate"; then
-      python=$(t "$candidate" -c 'import platform; print(platform.python_version())')
+      python=$(t "$candidate" -V) # runs no code, so it leaves no __pycache__
       break
     fi
   done
@@ -209,7 +209,7 @@ show_system() {
   printf '@@system\n'
   printf 'machine %s\nkernel %s\nhostname %s\n' "$(uname -m)" "$(uname -r)" "$(uname -n)"
   printf 'init %s\nuid %s\ntime %s\n' "$init" "$(id -u)" "$(date +%s)"
-  printf 'python %s\npackage_manager %s\n' "$python" "$manager"
+  printf 'python %s\npackage_manager %s\n' "${python#Python }" "$manager"
 }
 
 show_kernel() {
@@ -463,7 +463,9 @@ show_kubelet_files() {
 
 # Files a TOML file imports: relative to itself, patterns allowed, the list may span lines.
 imported_files() {
-  sed -n '/^[[:space:]]*imports[[:space:]]*=/,/\]/p' "$1" | sed 's/#.*$//' | tr "'," '"\n' | sed -n 's/^[^"]*"\([^"]*\)".*$/\1/p' |
+  sed 's/#.*$//' "$1" |
+    sed -n -e '/^[[:space:]]*imports[[:space:]]*=/!d' -e ':more' -e '/\]/!{' -e 'N' -e 'b more' -e '}' -e 's/\].*$//' -e 'p' |
+    tr "'," '"\n' | sed -n 's/^[^"]*"\([^"]*\)".*$/\1/p' |
     while read -r pattern; do
       case $pattern in /*) ;; *) pattern=${1%/*}/$pattern ;; esac
       # shellcheck disable=SC2086

@@ -6,7 +6,9 @@ import pwd
 import re
 import shutil
 import subprocess
+import tempfile
 from functools import cache
+from pathlib import Path
 from shlex import quote
 
 import pytest
@@ -90,26 +92,151 @@ def test_another_user_gets_what_it_may_see():
     assert facts.files["/root/.docker/config.json"].kind == "unreadable"
 
 
-@pytest.mark.skipif(shutil.which("base64") is None, reason="compares with base64")
-@pytest.mark.skipif(os.getuid() != 0, reason="writes below /var/lib/unshim")
-@pytest.mark.parametrize("hidden", [[], ["base64"], ["base64", "openssl"]], ids=" ".join)
+def call(snippet, before=lambda script: script, user=None):
+    """Run a snippet with the functions of probe.sh, but not its main."""
+    script = before(observe.probe_script())
+    script = script[: script.rindex("main <")] + "unset IFS; files_done=$NEWLINE; exec 2>/dev/null\n" + snippet
+    done = subprocess.run(["sh", "-c", script], capture_output=True, timeout=30, check=False, user=user)
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def look_at(path, **how):
+    """The facts of one file, by way of the script and the parser."""
+    text = call(f"printf '@@unshim-probe 1\\n'; file {quote(str(path))}; printf '@@unshim-probe-end\\n'", **how)
+    facts = observe.parse(text)
+    return facts.files[str(path)], facts.not_seen
+
+
+@pytest.mark.parametrize("hidden", [[], ["base64"], ["base64", "openssl"]], ids=["base64", "openssl", "od"])
 def test_file_contents_arrive_whole_with_any_encoder(hidden, tmp_path):
-    """A node without base64 has openssl or od."""
     content = bytes(range(1, 128)) * 40 + "ünïcode, no newline at the end".encode()
-    target = tmp_path / "hosts.toml"
-    target.write_bytes(content)
-    script = observe.probe_script()
+    (tmp_path / "a b.toml").write_bytes(content)
     hide = "".join(f'[ "$1" = {name} ] && return 1; ' for name in hidden)
-    script = script.replace("has() { ", "has() { " + hide)
-    start = script.index("\nmain() {")
-    script = (
-        script[:start]
-        + f"\nNEWLINE=$NEWLINE; files_done=$NEWLINE; printf '@@unshim-probe 1\\n'; file {target}; printf '@@unshim-probe-end\\n'\n"
-    )
-    done = subprocess.run(["sh", "-c", script], capture_output=True, timeout=30, check=True)
-    file = observe.parse(done.stdout.decode()).files[str(target)]
+    file, _ = look_at(tmp_path / "a b.toml", before=lambda script: script.replace("has() { ", "has() { " + hide))
     assert file.content == content.decode()
     assert file.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_mode_and_owner_are_those_of_the_file_behind_a_link(tmp_path):
+    (tmp_path / "real").write_text("x\n")
+    (tmp_path / "real").chmod(0o4640)
+    (tmp_path / "link").symlink_to("real")
+    file, _ = look_at(tmp_path / "link")
+    assert (file.kind, file.target, file.content, file.mode) == ("symlink", str(tmp_path / "real"), "x\n", "4640")
+    assert file.owner == pwd.getpwuid(os.getuid()).pw_name
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    kinds = {name: look_at(tmp_path / name)[0].kind for name in ("dangling", "folder", "pipe", "absent")}
+    assert kinds == {"dangling": "symlink", "folder": "directory", "pipe": "other", "absent": "missing"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "# mine\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n",
+        "apiVersion: v1\nkind: Config\nusers: []\n",
+        "users:\n- user:\n    client-key-data: QQ==\n",
+    ],
+    ids=["private key", "kubeconfig", "client key"],
+)
+def test_secrets_stay_on_the_node(content, tmp_path):
+    (tmp_path / "any.conf").write_text(content)
+    file, _ = look_at(tmp_path / "any.conf")
+    assert (file.kind, file.content, file.sha256) == ("file", None, "")
+    assert file.mode
+
+
+def test_a_file_too_big_for_a_configuration_is_not_read(tmp_path):
+    (tmp_path / "big").write_bytes(b"x" * (2**20 + 1))
+    file, not_seen = look_at(tmp_path / "big")
+    assert file.content is None
+    assert not_seen == (f"{tmp_path}/big: 1048577 bytes, more than a configuration file has",)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_what_another_user_may_not_read_is_unreadable_and_not_missing():
+    nobody = pwd.getpwnam("nobody").pw_uid
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "closed").write_text("x")
+        (folder / "closed").chmod(0o600)
+        (folder / "inner").mkdir(0o700)
+        (folder / "inner" / "file").write_text("x")
+        kinds = [
+            look_at(folder / path, user=nobody)[0].kind for path in ("closed", "inner/file", "inner/absent", "absent")
+        ]
+    assert kinds == ["unreadable", "unreadable", "unreadable", "missing"]
+
+
+@pytest.mark.parametrize(
+    "arguments, value",
+    [
+        ("--cni-bin-dir=/a,/b --v=2", "/a,/b"),
+        ("--cni-bin-dir /a --v=2", "/a"),
+        ("--cni-bin-dir=/a --cni-bin-dir=/b", "/b"),
+        ("--my-cni-bin-dir=/a --cni-bin-dirs=/b", ""),
+    ],
+)
+def test_flags_of_the_kubelet(arguments, value):
+    assert call(f"kubelet_arguments=$(printf '%s\\n' {arguments}); flag cni-bin-dir").strip() == value
+
+
+def test_flags_are_found_in_the_files_where_the_kubelet_does_not_run(tmp_path):
+    (tmp_path / "env").write_text(
+        "KUBELET_EXTRA_ARGS=\"--v=2 --config '/a b' --cni-bin-dir=/a\"\nOTHER=--kubeconfig=/k\n"
+    )
+    snippet = f"kubelet_pid=; kubelet_files() {{ echo {tmp_path}/env; }}; find_kubelet_arguments; flag cni-bin-dir; flag kubeconfig"
+    assert call(snippet).split() == ["/a", "/k"]
+
+
+def test_environment_files_of_a_unit(tmp_path):
+    (tmp_path / "one.env").write_text("")
+    (tmp_path / "two.env").write_text("")
+    (tmp_path / "unit").write_text(
+        f"[Service]\n#EnvironmentFile=/commented\nEnvironmentFile=-{tmp_path}/*.env\nEnvironmentFile = '/absent'\n"
+        "EnvironmentFile=\nEnvironmentFile=/etc/%i\n"
+    )
+    seen = call(f"environment_files {tmp_path}/unit").split()
+    assert seen == [f"{tmp_path}/one.env", f"{tmp_path}/two.env", "/absent"]
+
+
+@pytest.mark.parametrize(
+    "imports, expected",
+    [
+        ('imports = ["/x/a.toml", "conf.d/b.toml"]', ["/x/a.toml", "{}/conf.d/b.toml"]),
+        ("imports = ['/x/a.toml',\n  # '/x/old.toml',\n  '/x/b.toml',\n]", ["/x/a.toml", "/x/b.toml"]),
+        ("version = 2\n[x]\nother_imports = ['/x/a.toml']", []),
+    ],
+)
+def test_imports_of_a_containerd_configuration(imports, expected, tmp_path):
+    (tmp_path / "config.toml").write_text(imports + '\nroot = "/var/lib/containerd"\n')
+    assert call(f"imported_files {tmp_path}/config.toml").split() == [path.format(tmp_path) for path in expected]
+
+
+@pytest.mark.skipif(os.getuid() != 0 or shutil.which("unshare") is None, reason="only root can make a PID namespace")
+def test_processes_of_containers_are_not_this_machines():
+    """The dockerd of a Docker-in-Docker pod lives in a PID namespace of its own."""
+    with (
+        subprocess.Popen(["sleep", "60"]) as ours,
+        subprocess.Popen(["unshare", "--fork", "--pid", "--kill-child", "sleep", "60"]) as parent,
+    ):
+        try:
+            children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+            while not (nested := children.read_text().split()):
+                assert parent.poll() is None
+            while Path(f"/proc/{nested[0]}/comm").read_text() != "sleep\n":
+                assert parent.poll() is None
+            found = call("processes sleep").split()
+        finally:
+            ours.kill()
+            parent.kill()
+    assert str(ours.pid) in found
+    assert nested[0] not in found
 
 
 def test_both_sides_name_the_same_packages():
