@@ -8,7 +8,8 @@ description:
   - Brings images that Docker has on this node into a containerd namespace, under every tag and every digest they have
     in Docker, so that pods find them with any image pull policy and nothing has to be pulled.
   - Only images that are missing or incomplete there are moved, by one C(docker save) that is piped into one
-    C(ctr images import); a layer that several images share goes over once. Names alone that are missing are added.
+    C(ctr images import); a layer that several images share goes over once. With Docker 25 and newer, which cannot save
+    several images by id, each image goes alone. Names alone that are missing are added.
   - An image counts as present only if the name leads to the same image id, all of its content is there and it is
     unpacked. A run that was cut short can be run again.
   - Docker's store is not changed, and a stopped Docker is never started.

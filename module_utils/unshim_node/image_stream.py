@@ -1,4 +1,4 @@
-"""Move images from Docker's store into a containerd namespace, in one stream, under every name they have.
+"""Move images from Docker's store into a containerd namespace, as a stream, under every name they have.
 
 The images are saved by id and imported under names of our own (STAGING@sha256:...), then tagged with their real names:
 so a tag that moves meanwhile cannot bring another image, the way of naming of a Docker release does not matter, and an
@@ -135,6 +135,18 @@ def space_needed(size: int, same_filesystem: bool) -> Tuple[int, int]:
     if same_filesystem:
         return 2 * size + SPARE_SPACE, 0
     return size + SPARE_SPACE, 2 * size + SPARE_SPACE
+
+
+def batches(ids: List[str], docker_version: str) -> List[List[str]]:
+    """Return the ids to save together: all of them, so that a layer they share goes over once.
+
+    Docker since 25 saves in the OCI layout, and 26.1.5 was seen to list only one of several images that are saved by id
+    in its index.json: there, each goes alone.
+    """
+    major = docker_version.split(".")[0]
+    if major.isdigit() and int(major) < 25:
+        return [ids] if ids else []
+    return [[identity] for identity in ids]
 
 
 def in_words(size: float) -> str:
@@ -387,6 +399,7 @@ def move(images: List[Dict[str, Any]], store: Store, containerd_root: str, check
     to_move = [need for need in surveyed if need.missing and not need.source]
     gone: Set[str] = set()
     inspected: Dict[str, Dict[str, Any]] = {}
+    docker: Dict[str, Any] = {}
     size = 0
     if to_move:
         _require_docker(to_move)
@@ -400,7 +413,7 @@ def move(images: List[Dict[str, Any]], store: Store, containerd_root: str, check
             )
         to_move = [need for need in to_move if need.image["id"] not in gone]
         if to_move:
-            docker = docker_engine.info()
+            docker.update(docker_engine.info())
             root = docker.get("DockerRootDir") or docker_engine.DEFAULT_ROOT
             size = layer_bytes(inspected.values(), root, docker.get("Driver") or "")
             check_space(size, root, containerd_root)
@@ -421,9 +434,9 @@ def move(images: List[Dict[str, Any]], store: Store, containerd_root: str, check
         "diff": _diff(surveyed, gone, to_pin),
     }
     if not check_mode:
-        if to_move:
-            save = ["docker", "save"] + sorted({need.image["id"] for need in to_move})
-            outcome["bytes"] = stream(save, store.import_command())
+        load = store.import_command() if to_move else []
+        for batch in batches(sorted({need.image["id"] for need in to_move}), docker.get("ServerVersion") or ""):
+            outcome["bytes"] += stream(["docker", "save"] + batch, load)
         if to_name or staged:
             _name(to_name, images, store)
         for name in to_pin:

@@ -124,6 +124,17 @@ class TestSpace(unittest.TestCase):
             self.assertEqual(image_stream.layer_bytes(with_layers, root, "overlay2"), 5)
             self.assertEqual(image_stream.layer_bytes(with_layers, root, "btrfs"), 18)
 
+    def test_what_is_saved_together(self):
+        for version, expected in [
+            ("20.10.24+dfsg1", [["a", "b"]]),
+            ("24.0.7", [["a", "b"]]),
+            ("26.1.5+dfsg1", [["a"], ["b"]]),
+            ("", [["a"], ["b"]]),
+        ]:
+            with self.subTest(version):
+                self.assertEqual(image_stream.batches(["a", "b"], version), expected)
+        self.assertEqual(image_stream.batches([], "20.10.24"), [])
+
     def test_no_room_names_the_numbers(self):
         with self.assertRaises(NodeError) as raised:
             image_stream.check_space(1 << 60, "/", "/")
