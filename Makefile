@@ -15,7 +15,7 @@ setup: ## Install what is missing on this machine, start Docker if none answers,
 	@bash $(LAB)/host/docker.sh start
 	@bash $(LAB)/host/python.sh >/dev/null
 
-lab-up: setup ## Create the dockershim cluster of inventory/lab (the first time: about 15 minutes)
+lab-up: setup ## Create the dockershim cluster of inventory/lab (the first time: about 12 minutes)
 	@bash $(LAB)/up.sh
 
 lab-down: ## Remove the lab's containers, volumes and network; stop Docker if the lab started it

@@ -37,7 +37,7 @@ clean_up() {
 trap clean_up EXIT
 docker rm -f "$container" >/dev/null 2>&1 || true
 
-with_progress "build Kubernetes $version (11 minutes on two cores)" \
+with_progress "build Kubernetes $version (about 7 minutes on two cores)" \
     docker run --name "$container" --label unshim.lab=1 \
     -v "$here/compile.sh:/compile.sh:ro" -v "$part:/out" -v "$CACHE_DIR/kubernetes-gocache:/root/.cache/go-build" \
     "$builder" bash /compile.sh "$version"
