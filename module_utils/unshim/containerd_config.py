@@ -202,6 +202,8 @@ def _with_version(existing: str, version: str) -> str:
     number = schema(data)
     if type(data.get("version", number)) is not int:
         raise ConfigError(f"its version is {data['version']!r}, not a number", _line(existing, "version"))
+    if not isinstance(data.get("disabled_plugins", []), list):
+        raise ConfigError("its disabled_plugins is not a list", _line(existing, "disabled_plugins"))
     newest = compat.newest_schema(version)
     if number > newest:
         raise ConfigError(

@@ -230,10 +230,27 @@ def _braces(text: str, values: list[Value], variables: dict[str, int]) -> str:
     return re.sub(r"\$\$|\$\{([A-Za-z0-9_]+)\}", expand, text)
 
 
+SECRET = re.compile(r"(?i)token(?!-auth|-webhook|-ttl)|password|secret")
+
+
+def without_secrets(argv: Sequence[str]) -> list[str]:
+    """Return a command line for people to read: the values of flags that hold a secret are hidden."""
+    shown = list(argv)
+    for flag in flags(argv):
+        if SECRET.search(flag.name) and flag.value is not None:
+            last = flag.indexes[-1]
+            shown[last] = "***" if len(flag.indexes) == 2 else f"{argv[last].split('=', 1)[0]}=***"
+    return shown
+
+
 def difference(resolved: Sequence[str], running: Sequence[str]) -> str:
     """Return how the running command line differs from the one the files give, "" if it does not."""
     if tuple(resolved) == tuple(running):
         return ""
+    if without_secrets(resolved) != without_secrets(running):
+        resolved, running = without_secrets(resolved), without_secrets(running)
+    else:
+        return "a value that is secret differs"
     if resolved and running and resolved[0] != running[0]:
         return f"the unit starts {resolved[0]}, but {running[0]} runs"
     only_files = [word for word in resolved if word not in running]

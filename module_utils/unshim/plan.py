@@ -15,7 +15,7 @@ import yaml
 
 from . import cni, compat, containerd_config, host_kernel, kubelet_configuration, registries
 from .facts import Container, Facts, File, Image, Unit
-from .kubelet_command_line import CommandLine, FlagError, difference, flag_value, resolve, switch_runtime
+from .kubelet_command_line import SECRET, CommandLine, FlagError, difference, flag_value, resolve, switch_runtime
 from .plan_model import (
     AnnotationChange,
     FileChange,
@@ -1042,7 +1042,7 @@ def _plan_kubelet(draft: _Draft, line: CommandLine | None) -> None:
             )
             return
         for path, text in sorted(switch.texts.items()):
-            secret = bool(re.search(r"(?i)token|password|secret", text))
+            secret = any(SECRET.search(flag) for flag in re.findall(r"--[\w-]+", text))
             draft.change(path, "switch", "the kubelet's flags", text, "kubelet", secret)
         for place, written, reason in switch.removed:
             draft.not_carried.append(NotCarried(place, registries.redacted(written), reason))

@@ -6,6 +6,7 @@ import difflib
 import shlex
 import textwrap
 
+from .kubelet_command_line import without_secrets
 from .plan import human_size
 from .plan_model import FileChange, Finding, Plan
 
@@ -167,7 +168,8 @@ def _stage(plan: Plan, stage: str) -> list[str]:
     if stage == "switch" and plan.stop_containers:
         lines += _wrapped(f"containers stopped by your leave: {', '.join(plan.stop_containers)}", "  ", "    ")
     if stage == "switch" and plan.kubelet_command_line_before != plan.kubelet_command_line_after:
-        old, new = list(plan.kubelet_command_line_before), list(plan.kubelet_command_line_after)
+        old = without_secrets(plan.kubelet_command_line_before)
+        new = without_secrets(plan.kubelet_command_line_after)
         lines.append("  kubelet command line")
         for line in difflib.ndiff(old, new):
             if not line.startswith("?"):

@@ -75,7 +75,7 @@ def test_a_mirror_with_a_password_is_secret():
     assert found.secret == (f"{CERTS_D}/docker.io/hosts.toml",)
 
 
-@pytest.mark.parametrize("text, line, column", [('{"a": 1,}', 1, 9), ('{\n "a" 1}', 2, 6), ("[]", 1, 1), ("{", 1, 2)])
+@pytest.mark.parametrize("text, line, column", [('{"a": x}', 1, 7), ('{\n "a" 1}', 2, 6), ("[]", 1, 1), ("{", 1, 2)])
 def test_a_malformed_file_is_told_with_its_place(text, line, column):
     with pytest.raises(DaemonJsonError) as caught:
         parse_daemon_json(text)

@@ -1,0 +1,50 @@
+"""The journal as a timeline."""
+
+import json
+
+import pytest
+
+from unshim import timeline
+
+
+def journal(**changes):
+    events = [
+        ("prepared", 100.0),
+        ("cordoned", 160.5),
+        ("drained", 190.5),
+        ("switched", 194.0),
+        ("verified", 290.0),
+        ("uncordoned", 291.0),
+    ]
+    data = {"state": "verified", "timeline": [{"event": e, "time": t} for e, t in events], "steps": []}
+    return json.dumps({**data, **changes})
+
+
+def test_events_with_their_distance_and_the_time_out_of_service():
+    assert timeline.render("w1", journal()) == (
+        "w1: verified\n"
+        "  1970-01-01 00:01:40 UTC  prepared\n"
+        "  1970-01-01 00:02:40 UTC  cordoned  +1 min 00 s\n"
+        "  1970-01-01 00:03:10 UTC  drained  +30.0 s\n"
+        "  1970-01-01 00:03:14 UTC  switched  +3.5 s\n"
+        "  1970-01-01 00:04:50 UTC  verified  +1 min 36 s\n"
+        "  1970-01-01 00:04:51 UTC  uncordoned  +1.0 s\n"
+        "  out of service for 2 min 10 s\n"
+    )
+
+
+def test_a_failed_step_is_named():
+    steps = [{"name": "write config", "status": "failed", "message": "disk full"}, {"name": "x", "status": "done"}]
+    assert "  failed: write config: disk full\n" in timeline.render("w1", journal(steps=steps))
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"timeline": 3}', '{"timeline": [1, {"event": 2}]}'])
+def test_no_journal_or_a_damaged_one(text):
+    assert timeline.render("w1", text) == "w1: no journal; unshim has changed nothing here\n"
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(0, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 00 s"), (3599.7, "1 h 00 min"), (7380, "2 h 03 min")]
+)
+def test_durations(seconds, text):
+    assert timeline.duration(seconds) == text
