@@ -6,6 +6,8 @@ import traceback
 from .errors import NodeError
 from .journal import ROOT, Journal
 
+_open_journals = []  # unlocked when the module ends
+
 JOURNAL_ROOT_OPTION = {"type": "path", "default": ROOT}
 
 # The plan's FileChange. no_log keeps file contents out of the node's system log, where Ansible notes each call;
@@ -44,6 +46,9 @@ def run(module, act):
         failure = {"msg": describe_os_error(error)}
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches an operator
         failure = {"msg": describe_internal_error(module, error)}
+    finally:
+        while _open_journals:
+            _open_journals.pop().unlock()
     if failure is not None:
         failure.setdefault("changed", False)
         return module.fail_json(**failure)
@@ -53,6 +58,7 @@ def run(module, act):
 def open_journal(module):
     """Return the node's journal; in check mode nothing written to it leaves memory. Its warnings become Ansible's."""
     journal = Journal.load(module.params["journal_root"], check_mode=module.check_mode)
+    _open_journals.append(journal)
     for warning in journal.warnings:
         module.warn(warning)
     return journal
