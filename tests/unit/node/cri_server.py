@@ -35,7 +35,7 @@ class Server(object):
     """Listens on a socket in ``directory`` and calls ``answer(method, request)`` for the bytes to send back.
 
     ``answer`` may return None: then the connection stays open and silent. ``requests`` holds what was asked, as
-    (method, message); ``acks`` counts acknowledged settings and pings.
+    (method, message); ``acks`` counts acknowledged settings and pings; ``window`` is what the last client let us send.
     """
 
     def __init__(self, directory, answer):
@@ -43,6 +43,7 @@ class Server(object):
         self.answer = answer
         self.requests = []
         self.acks = 0
+        self.window = grpc_call.DEFAULT_WINDOW
         self.silent = []
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.path)
@@ -69,6 +70,7 @@ class Server(object):
             except OSError:
                 return
             connection.settimeout(5)
+            self.window = grpc_call.DEFAULT_WINDOW
             try:
                 self._exchange(connection)
             except OSError:
@@ -81,7 +83,9 @@ class Server(object):
         method, body = "", b""
         while True:
             kind, flags, payload = read_frame(stream)
-            if kind == grpc_call.HEADERS:
+            if kind == grpc_call.WINDOW_UPDATE:
+                self.window += struct.unpack(">I", payload)[0]
+            elif kind == grpc_call.HEADERS:
                 method = dict(grpc_call.HeaderDecoder().decode(payload))[":path"]
             elif kind == grpc_call.DATA:
                 body += payload

@@ -288,6 +288,15 @@ class TestKubeletRuntime:
         assert self.restore()["started"] is True
         assert self.flags.read_text() == self.FLAGS
 
+    def test_a_start_that_was_not_proved_is_made_again(self):
+        self.switch()
+        journal = self.node.written()
+        journal["notes"]["kubelet_restart_pending"] = True
+        (self.node.journal / "journal.json").write_text(json.dumps(journal))
+        self.node.calls()
+        assert self.switch()["started"] is True
+        assert self.node.calls() == ["restart kubelet.service"]
+
     def test_a_kubelet_that_ignores_the_planned_files(self):
         result = self.switch(after='KUBELET_KUBEADM_ARGS="--v=2"\n')
         assert "neither its command line nor its configuration file names unix:///run/containerd" in result["msg"]

@@ -105,6 +105,8 @@ class TestCall(WithDirectory):
         message = os.urandom(1 << 20)
         with Server(self.directory, lambda method, request: reply(message)) as server:
             self.assertEqual(grpc_call.call(server.path, "/a.B/C", b"", 10), message)
+            # The server here would send it anyhow; a real one sends no more than it was allowed.
+            self.assertGreater(server.window, len(message))
 
     def test_padded_frames_and_continuation(self):
         body = b"\0" + struct.pack(">I", 2) + b"ok"

@@ -171,6 +171,9 @@ class TestFilesRemembered(WithRoot):
         node = self.load()
         self.put(node, "first", "second")
         node = self.again(node)
+        known = node.files[self.path]
+        self.assertFalse(node.remember_file(self.path))
+        self.assertEqual(node.files[self.path], known)
         self.put(node, "second", "third")
         node.restore_file(self.path)
         self.assertEqual(self.read(), "first")
