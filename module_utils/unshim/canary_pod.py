@@ -15,8 +15,9 @@ CONTAINER = "canary"
 LIFETIME = 900  # seconds after which the kubelet stops it, should its creator have died
 MEMORY_LIMIT = 64 * 1024 * 1024
 
-# Sleeps in the background, so that the shell gets SIGTERM at once although it is process 1.
-SCRIPT = 'echo "$UNSHIM_TOKEN"; trap "exit 0" TERM INT; while :; do sleep 3600 & wait $!; done'
+# Sleeps in the background, so that the shell gets SIGTERM at once although it is process 1. The trap comes first: whoever
+# has seen the token may stop it.
+SCRIPT = 'trap "kill \\$! 2>/dev/null; exit 0" TERM INT; echo "$UNSHIM_TOKEN"; while :; do sleep 3600 & wait $!; done'
 
 # Each prints its tool first; "none" if the image has none.
 CONNECT_SCRIPT = """
@@ -131,7 +132,10 @@ def container_id(pod: Json) -> str:
 def runtime_gate(identity: str, runtime: str) -> Gate:
     if not identity:
         return Gate("runtime", False, "the pod shows no container ID")
-    return Gate("runtime", identity.startswith(runtime + "://"), identity[: len(runtime) + 15])
+    shown = identity.partition("://")[0] + "://" + identity.partition("://")[2][:12]
+    if identity.startswith(runtime + "://"):
+        return Gate("runtime", True, shown)
+    return Gate("runtime", False, f"its container is {shown}, not one of {runtime}")
 
 
 def limit_gate(output: str) -> Gate:
