@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         try:
             facts = records.from_data(Facts, data)
         except Exception as error:
-            raise AnsibleActionFail(f"facts are not those of runtime_facts: {_first_line(error)}") from error
+            raise AnsibleActionFail(f"facts are not those of runtime_facts: {_first_line(error)}") from None
         settings = _settings(args["settings"])
         made = plan.make(facts, settings, node)
         as_data = records.to_data(made)
@@ -48,6 +48,8 @@ class ActionModule(ActionBase):
             text=plan_text.render(made),
             summary=plan_text.summary(made),
         )
+        if any(change.secret for change in made.files):
+            result["_ansible_no_log"] = True  # the contents are in the result, and -v would print it
         if self._task.diff:
             result["diff"] = [plan_text.ansible_diff(change) for change in made.files]
         return result
@@ -68,7 +70,7 @@ def _settings(given: dict[str, Any]) -> Settings:
     try:
         return records.from_data(Settings, plain)
     except Exception as error:
-        raise AnsibleActionFail(f"settings cannot be used: {_first_line(error)}") from error
+        raise AnsibleActionFail(f"settings cannot be used: {_first_line(error)}") from None
 
 
 def _first_line(error: BaseException) -> str:

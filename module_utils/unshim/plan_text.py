@@ -7,7 +7,7 @@ import shlex
 import textwrap
 
 from .kubelet_command_line import without_secrets
-from .plan import human_size
+from .plan_images import human_size
 from .plan_model import FileChange, Finding, Plan
 
 WIDTH = 100
@@ -85,6 +85,10 @@ def render(plan: Plan) -> str:
             lines += _finding(finding)
     if plan.done:
         lines += ["", "Nothing to do."]
+    elif not (
+        plan.blockers or plan.packages or plan.files or plan.units or plan.images or plan.modules or plan.sysctls
+    ):
+        lines += ["", "Nothing is left to change; the gates are still to be passed."]
     for number, (stage, title) in enumerate(
         (("prepare", "PREPARE: pods keep running"), ("switch", "SWITCH: after the drain")), 1
     ):
@@ -116,7 +120,9 @@ def _header(plan: Plan) -> list[str]:
     if plan.kubelet_version:
         lines.append(f"  kubelet        {plan.kubelet_version}, speaks CRI {' and '.join(plan.cri_api) or 'unknown'}")
     after = f"containerd {plan.containerd_version}".strip()
-    lines.append(f"  runtime        {after if plan.done else f'{_before(plan)} -> {after}'}")
+    lines.append(
+        f"  runtime        {after if plan.done or plan.source == 'containerd' else f'{_before(plan)} -> {after}'}"
+    )
     lines.append(f"  CRI endpoint   {plan.cri_endpoint}")
     if plan.cgroup_driver:
         lines.append(f"  cgroup driver  {plan.cgroup_driver}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from unshim import plan
+from unshim import plan, plan_images
 from unshim.facts import File, Image, Unit
 from unshim.plan_model import Settings
 
@@ -47,7 +47,7 @@ def carried_out(facts, made):
     )
     yield "containerd restarted", facts
     for move in made.images:
-        names = (*facts.containerd.k8s_images, *(plan.full_name(name) for name in move.names))
+        names = (*facts.containerd.k8s_images, *(plan_images.full_name(name) for name in move.names))
         facts = replace(facts, containerd=replace(facts.containerd, k8s_images=names))
         yield f"moved {move.names[0]}", facts
     facts = with_journal(facts, "prepared")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unshim import plan, plan_text, records
+from unshim import plan, plan_draft, plan_text, records
 from unshim.facts import Facts
 from unshim.plan_model import Settings
 
@@ -82,9 +82,9 @@ CASES = {
         flags("--container-runtime=remote", "--container-runtime-endpoint=unix:///run/crio/crio.sock"),
         {}, "source-unknown", "block", ["crio.sock"],
     ),
-    "journal broken": ({"files": {plan.JOURNAL: {"kind": "file", "content": "{"}}}, {}, "journal-damaged", "block", [plan.JOURNAL]),
+    "journal broken": ({"files": {plan_draft.JOURNAL: {"kind": "file", "content": "{"}}}, {}, "journal-damaged", "block", [plan_draft.JOURNAL]),
     "journal of a later unshim": (
-        {"files": {plan.JOURNAL: {"kind": "file", "content": '{"state": "teleported"}'}}}, {}, "journal-damaged", "block", ["teleported"],
+        {"files": {plan_draft.JOURNAL: {"kind": "file", "content": '{"state": "teleported"}'}}}, {}, "journal-damaged", "block", ["teleported"],
     ),
     "symlink": ({"files": {FLAGS: {"kind": "symlink", "target": "/srv/flags"}}}, {}, "symlink", "warn", ["/srv/flags"]),
     "CIDR registry": ({"files": {DAEMON: {"content": '{"insecure-registries": ["10.0.0.0/8"]}'}}}, {}, "registry-network", "warn", ["10.0.0.0/8"]),

@@ -1,0 +1,220 @@
+"""The part of a plan that concerns containerd: package, configuration, CNI, registries, unit."""
+
+from __future__ import annotations
+
+from . import cni, compat, containerd_config, registries
+from .kubelet_command_line import flag_value
+from .plan_draft import Draft, same_endpoint
+from .plan_model import PackageChange
+
+
+def plan_cni(draft: Draft) -> None:
+    """Find the CNI directories the kubelet used, and whether containerd can work with what is in them."""
+    plugin = flag_value(draft.argv, "network-plugin")
+    if draft.source == "dockershim" and plugin != "cni":
+        says = f"--network-plugin={plugin}" if plugin else "no --network-plugin"
+        draft.block(
+            "no-network-plugin",
+            f"the kubelet runs with {says}: its pods are on Docker's own network, which containerd does not have",
+            "Give the cluster a CNI network and the kubelet --network-plugin=cni first.",
+        )
+        return
+    draft.cni_conf_dir = (flag_value(draft.argv, "cni-conf-dir") or cni.CONF_DIR).rstrip("/") or "/"
+    directories = [
+        d.strip().rstrip("/") for d in (flag_value(draft.argv, "cni-bin-dir") or cni.BIN_DIR).split(",") if d.strip()
+    ]
+    draft.cni_bin_dir = directories[0] if directories else cni.BIN_DIR
+    found = cni.read(draft.facts.files, draft.cni_conf_dir)
+    for path, why in found.unusable:
+        draft.warn("cni-config-unusable", f"{path} is passed over: {why}", "Correct or remove it.")
+    if not found.path:
+        draft.block(
+            "no-cni-config",
+            f"there is no CNI configuration in {draft.cni_conf_dir}, so pods would get no network",
+            "Wait until the cluster's network add-on has written it, or write one.",
+        )
+        return
+    if not found.has_version:
+        draft.warn(
+            "cni-config-no-version",
+            f"{found.path} has no cniVersion; containerd's CNI takes it as 0.1.0",
+            "Add the version its plugins support.",
+        )
+    needed = ("loopback", *found.plugins)
+    seen = [
+        (directory, draft.facts.cni_plugins[directory])
+        for directory in directories
+        if directory in draft.facts.cni_plugins
+    ]
+    if not seen:
+        draft.warn(
+            "cni-dir-not-seen",
+            f"{', '.join(directories)} was not looked at, so it is not known if every CNI plugin is there",
+        )
+        return
+    for directory, plugins in seen:
+        if set(needed) <= set(plugins):
+            draft.cni_bin_dir = directory
+            return
+    missing = sorted(set(needed) - set(seen[0][1]))
+    draft.block(
+        "cni-plugin-missing",
+        f"{seen[0][0]} lacks {', '.join(missing)}, which containerd needs ({found.path})",
+        "Install the CNI plugins there (package kubernetes-cni or containernetworking-plugins); containerd takes one directory.",
+    )
+
+
+def plan_package(draft: Draft) -> None:
+    """Plan the package, and check that the kubelet and this containerd go together."""
+    draft.containerd = choice = compat.choose(
+        draft.facts, draft.settings.containerd_package, draft.settings.containerd_version
+    )
+    if choice.problem:
+        draft.block(choice.problem_id, choice.problem, choice.remedy)
+        return
+    if choice.package and choice.wanted != choice.installed:
+        reason = (
+            "CRI runtime; asked for with containerd_version, and held"
+            if draft.settings.containerd_version
+            else "CRI runtime"
+        )
+        draft.packages.append(PackageChange(choice.package, "prepare", choice.installed, choice.wanted, reason))
+    bad = compat.incompatibility(draft.kubelet_version, choice.version) if draft.kubelet_version else None
+    if bad:
+        draft.block("kubelet-containerd-incompatible", *bad)
+    elif draft.kubelet_version:
+        untested = compat.untested(draft.kubelet_version, choice.version)
+        if untested:
+            draft.warn("containerd-untested", f"{untested}; this node has {choice.version}")
+    now, offered = compat.parse_version(choice.version), compat.parse_version(choice.candidate)
+    if now and offered and now[0] != offered[0] and not choice.held and not draft.settings.containerd_version:
+        draft.warn(
+            "containerd-not-held",
+            f"the package manager offers {choice.package} {choice.candidate}: an unattended upgrade would cross a major version",
+            "Set containerd_version to the version wanted; it is then held.",
+        )
+
+
+def plan_containerd(draft: Draft) -> None:
+    """Plan config.toml in the schema of the containerd that will read it."""
+    path = containerd_config.PATH
+    existing = draft.text(path)
+    if draft.file(path).kind != "missing" and existing is None:
+        return
+    remedy = f"Correct {path}, or move it away: unshim then writes a new one."
+    try:
+        data = containerd_config.parse(existing or "")
+        wanted = containerd_config.ContainerdSettings(
+            sandbox_image=draft.sandbox_image,
+            systemd_cgroup=draft.cgroup_driver == "systemd",
+            cni_bin_dir=draft.cni_bin_dir,
+            cni_conf_dir=draft.cni_conf_dir,
+            registry_config_path=containerd_config.CERTS_D,
+        )
+        after = containerd_config.render(existing, draft.containerd.version, wanted)
+    except containerd_config.ConfigError as error:
+        place = f"{path}:{error.line}" if error.line else path
+        draft.block("containerd-config-unusable", f"{place}: {error.message}", remedy)
+        return
+    listens = containerd_config.address(data)
+    if listens and not same_endpoint(listens, draft.endpoint):
+        draft.block(
+            "containerd-address",
+            f"{path} makes containerd listen on {listens}, not on {draft.endpoint}",
+            f"Set cri_endpoint to unix://{listens}, or correct {path}.",
+        )
+    legacy = containerd_config.legacy_registry_keys(data)
+    if legacy and (compat.parse_version(draft.containerd.version) or (0, 0, 0)) >= (2, 2, 0):
+        # containerd#12612: 2.2 sets config_path itself, and then refuses to load CRI beside mirrors.
+        draft.block(
+            "legacy-registry-config",
+            f"{path} sets {', '.join(legacy)}, with which containerd {draft.containerd.version} does not load CRI",
+            "Move them to hosts.toml files in /etc/containerd/certs.d.",
+        )
+    elif legacy:
+        draft.warn(
+            "legacy-registry-config",
+            f"{path} sets {', '.join(legacy)}; they stay, and containerd then reads no hosts.toml files",
+            "Move them to hosts.toml files in /etc/containerd/certs.d.",
+        )
+    if data.get("imports"):
+        draft.warn(
+            "containerd-imports",
+            f"{path} imports {data['imports']}: a plugin's table there replaces the whole table here",
+            "Check that none of them sets a CRI plugin.",
+        )
+    draft.change(path, "prepare", "CRI as the kubelet needs it", after, "containerd_config")
+
+
+def plan_registries(draft: Draft) -> None:
+    """Plan hosts.toml files for Docker's registry settings; one that is there is never overwritten."""
+    try:
+        data = containerd_config.parse(draft.text(containerd_config.PATH) or "")
+    except containerd_config.ConfigError:
+        return
+    directory = containerd_config.registry_config_path(data) or containerd_config.CERTS_D
+    wanted = registries.hosts_files(draft.daemon_json, draft.facts.files, directory)
+    where = registries.DAEMON_JSON
+    for network in wanted.networks:
+        draft.warn(
+            "registry-network",
+            f"{where}: insecure-registries: {network}: containerd has no form for a whole network",
+            f"Write a hosts.toml in {directory} for each registry in it that pods pull from.",
+        )
+    for entry in wanted.odd:
+        draft.warn(
+            "registry-not-understood", f"{where}: {entry} is not a registry that Docker would accept, and is left out"
+        )
+    if wanted.files and containerd_config.legacy_registry_keys(data):
+        draft.warn(
+            "registries-not-carried",
+            f"{where}: its registry settings are not carried over, for {containerd_config.PATH} sets registries the old way",
+        )
+        return
+    for path, text in wanted.files.items():
+        now = draft.file(path)
+        if now.kind == "missing":
+            draft.change(
+                path,
+                "prepare",
+                "registry as Docker reaches it",
+                text,
+                "registry",
+                path in wanted.secret,
+                "0600" if path in wanted.secret else "0644",
+            )
+        elif now.content != text:
+            draft.warn(
+                "registry-exists",
+                f"{path} is there and says something else than {where}; it is left as it is",
+                "Check that it reaches the registry.",
+            )
+
+
+def plan_containerd_unit(draft: Draft) -> None:
+    """Plan that containerd runs with its configuration, now and after a reboot."""
+    unit = draft.unit("containerd.service")
+    configured = any(change.role == "containerd_config" for change in draft.files)
+    installing = bool(draft.packages)
+    if unit.load_state == "masked" or unit.unit_file_state == "masked":
+        draft.block(
+            "containerd-masked",
+            "containerd.service is masked",
+            "Run `systemctl unmask containerd` if containerd may run on this node.",
+        )
+        return
+    if configured or installing or unit.active_state != "active":
+        if unit.load_state == "not-found":
+            why = "it was just installed"
+        else:
+            cause = (
+                "to read its new configuration"
+                if configured
+                else "it was upgraded"
+                if installing
+                else "it does not run"
+            )
+            why = f"{cause}; running containers stay"
+        draft.change_unit(unit, "prepare", "restart", "active, enabled", why)
+    if unit.unit_file_state not in ("enabled", "static", "enabled-runtime", "alias"):
+        draft.change_unit(unit, "prepare", "enable", "active, enabled", "pods must come back after a reboot")
