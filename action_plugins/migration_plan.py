@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cattrs
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
-from unshim import plan, plan_text, records  # noqa: E402
-from unshim.facts import Facts  # noqa: E402
-from unshim.plan_model import Settings  # noqa: E402
+from unshim import plan, plan_text, records
+from unshim.facts import Facts
+from unshim.plan_model import Settings
+
+UNREADABLE = (cattrs.BaseValidationError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class ActionModule(ActionBase):
@@ -36,7 +39,7 @@ class ActionModule(ActionBase):
             )
         try:
             facts = records.from_data(Facts, data)
-        except Exception as error:
+        except UNREADABLE as error:
             raise AnsibleActionFail(f"facts are not those of runtime_facts: {_first_line(error)}") from None
         settings = _settings(args["settings"])
         made = plan.make(facts, settings, node)
@@ -69,7 +72,7 @@ def _settings(given: dict[str, Any]) -> Settings:
         ]
     try:
         return records.from_data(Settings, plain)
-    except Exception as error:
+    except UNREADABLE as error:
         raise AnsibleActionFail(f"settings cannot be used: {_first_line(error)}") from None
 
 

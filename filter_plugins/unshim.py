@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
-from unshim import plan_text, records, timeline  # noqa: E402
-from unshim.plan_model import Plan  # noqa: E402
+from unshim import plan_text, records, timeline
+from unshim.plan_model import Plan
 
 
 def unshim_plan_text(plan: dict[str, Any]) -> str:

@@ -149,7 +149,9 @@ def wanted_values(data: dict[str, Any], version: str, wanted: ContainerdSettings
         if not table.get("runtime_type"):
             rows.append(((*runtimes, name, "runtime_type"), RUNC))
         elif table["runtime_type"] != RUNC:
-            continue
+            raise ConfigError(
+                f"its runtime runc is of type {table['runtime_type']}, whose cgroup driver unshim cannot set; make it {RUNC}"
+            )
         rows.append(((*runtimes, name, "options", "SystemdCgroup"), wanted.systemd_cgroup))
     if wanted.registry_config_path and not registry_config_path(data) and not legacy_registry_keys(data):
         rows.append((("plugins", images, "registry", "config_path"), wanted.registry_config_path))

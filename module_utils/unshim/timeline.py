@@ -28,7 +28,7 @@ def events(journal: dict[str, Any]) -> list[tuple[float, str]]:
             and isinstance(entry.get("time"), int | float)
             and isinstance(entry.get("event"), str)
         ):
-            found.append((float(entry["time"]), entry["event"]))
+            found.append((float(entry["time"]), entry["event"].replace("_", " ")))
     return sorted(found, key=lambda item: item[0])
 
 

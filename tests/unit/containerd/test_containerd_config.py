@@ -146,6 +146,12 @@ def test_the_users_own_registry_directory_stays():
         ("\n[plugins.cri]\nsandbox_image = 'x'\n", "1.6.20", 2, "version 1"),
         ('disabled_plugins = ["aufs"]\n', "1.6.20", 1, "aufs"),
         ('version = 2\nplugins = "x"\n', "1.6.20", 0, "not a table"),
+        (
+            'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]\nruntime_type = "io.containerd.runtime.v1.linux"\n',
+            "1.6.20",
+            0,
+            "runtime.v1.linux",
+        ),
     ],
 )
 def test_what_cannot_be_edited_is_refused(text, version, line, message):

@@ -121,6 +121,24 @@ def test_finding(worker, settings_of, name):
     assert "secret" not in plan_text.render(made).replace("may hold a secret", "")
 
 
+@pytest.mark.parametrize("spare, blocks", [(0, False), (-1, True)])
+def test_room_for_content_and_unpacked_layers(worker, spare, blocks):
+    size = sum(move.size for move in plan.make(worker(), Settings(), "w1").images)
+    available = 2 * size + (256 << 20) + spare
+    made = plan.make(worker({"mounts": {"/var/lib/containerd": {"available": available}}}), Settings(), "w1")
+    assert ("not-enough-space" in {finding.id for finding in made.blockers}) is blocks
+
+
+@pytest.mark.parametrize(
+    "state, blocks", [("docker", True), ("prepared", True), ("drained", False), ("switched", False)]
+)
+def test_files_edited_by_the_switch_itself_do_not_block(worker, state, blocks):
+    content = 'KUBELET_KUBEADM_ARGS="--network-plugin=cni --v=9"\n'
+    journal = {"kind": "file", "content": json.dumps({"state": state})}
+    made = plan.make(worker({"files": {FLAGS: {"content": content}, plan_draft.JOURNAL: journal}}), Settings(), "w1")
+    assert ("files-and-process-disagree" in {finding.id for finding in made.blockers}) is blocks
+
+
 def test_a_foreign_container_may_be_stopped_by_name(worker, settings_of):
     facts = worker({"docker": {"containers": [FOREIGN]}})
     made = plan.make(facts, settings_of(stop_foreign_containers=["registry-cache"]), "w1")

@@ -33,6 +33,12 @@ def test_events_with_their_distance_and_the_time_out_of_service():
     )
 
 
+def test_only_the_last_try_counts_as_out_of_service():
+    events = [("drain_started", 10.0), ("drain_started", 100.0), ("drained", 120.0), ("uncordoned", 130.0)]
+    text = timeline.render("w1", journal(timeline=[{"event": e, "time": t} for e, t in events]))
+    assert text.endswith("out of service for 30.0 s\n")
+
+
 def test_a_failed_step_is_named():
     steps = [{"name": "write config", "status": "failed", "message": "disk full"}, {"name": "x", "status": "done"}]
     assert "  failed: write config: disk full\n" in timeline.render("w1", journal(steps=steps))
