@@ -169,6 +169,8 @@ class Draft:
             cri_api=apis,
             cgroup_driver=self.cgroup_driver,
             sandbox_image=self.sandbox_image,
+            cni_bin_dir=self.cni_bin_dir,
+            cni_conf_dir=self.cni_conf_dir,
             is_control_plane=self.file(f"{MANIFESTS}/kube-apiserver.yaml").kind != "missing",
             packages=tuple(self.packages),
             files=tuple(sorted(self.files, key=lambda change: (change.stage != "prepare", change.path))),

@@ -39,7 +39,8 @@ def is_kubernetes(container: Container) -> bool:
 
 
 def plan_images(draft: Draft) -> None:
-    """Plan which of Docker's images go to containerd: those of this node's pods, static pods and the sandbox."""
+    """Plan which of Docker's images go to containerd: those of this node's pods and static pods, the
+    sandbox, and every image that no registry has."""
     docker = draft.facts.docker
     present = {full_name(name) for name in draft.facts.containerd.k8s_images}
     by_name: dict[str, Image] = {}
@@ -66,6 +67,8 @@ def plan_images(draft: Draft) -> None:
     references = [container.image for container in docker.containers if is_kubernetes(container)]
     if docker.answers:
         references += _static_pod_images(draft)
+    # Built or loaded here, so no registry gave it a digest: a pod that comes to this node later could not pull it.
+    references += [image.id for image in docker.images if image.tags and not image.digests]
     if draft.settings.all_images:
         references += [image.id for image in docker.images]
     nameless = []

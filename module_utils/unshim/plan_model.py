@@ -111,6 +111,8 @@ class Plan:
     cri_api: tuple[str, ...] = ()  # what the kubelet speaks: ("v1alpha2",), ("v1", "v1alpha2"), ("v1",)
     cgroup_driver: str = ""
     sandbox_image: str = ""
+    cni_bin_dir: str = ""  # where the kubelet's CNI plugins are, and containerd's will be
+    cni_conf_dir: str = ""
     is_control_plane: bool = False
     packages: tuple[PackageChange, ...] = ()
     files: tuple[FileChange, ...] = ()

@@ -29,6 +29,11 @@ GRACE_PERIODS = ("io.kubernetes.pod.deletionGracePeriod", "io.kubernetes.pod.ter
 PRE_STOP = "annotation.io.kubernetes.container.preStopHandler"
 DEFAULT_GRACE = 30  # s; of a pod that names none
 
+# An API server stops listening at once and then waits up to a minute for its watches, which never end by themselves
+# (kubernetes v1.20, staging/src/k8s.io/apiserver/pkg/server/secure_serving.go, Shutdown). All of that is outage, and its
+# state is etcd's. Seconds, by container name in kube-system.
+SHORTER_GRACE = {"kube-apiserver": 5}
+
 # `docker stop` stops up to 50 containers at a time (cli/command/container/utils.go, parallelOperation); the rest would
 # only begin when a slot is free.
 STOPS_PER_COMMAND = 50
@@ -100,6 +105,8 @@ def grace(container: Container, limit: Optional[int] = None) -> int:
         if value.isdigit():
             seconds = int(value)
             break
+    if container.labels.get(POD_NAMESPACE) == "kube-system":
+        seconds = min(seconds, SHORTER_GRACE.get(container.labels.get(CONTAINER_NAME, ""), seconds))
     return seconds if limit is None else min(seconds, limit)
 
 

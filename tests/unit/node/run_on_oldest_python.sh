@@ -49,4 +49,5 @@ for path in sorted(glob.glob("library/*.py") + glob.glob("module_utils/unshim_no
     if "module_utils" in path:
         importlib.import_module("unshim_node." + os.path.basename(path)[:-3])
 PYTHON
-exec "$oldest" -m unittest discover -s tests/unit/node -p 'test_node_*.py' "$@"
+"$oldest" -m unittest discover -s tests/unit/node -p 'test_node_*.py' "$@"
+exec "$oldest" -m unittest discover -s tests/unit/node_docker -p 'test_node_*.py' "$@"
