@@ -24,7 +24,7 @@ lab-down: ## Remove the lab's containers, volumes and network; stop Docker if th
 lab-clean: lab-down ## Also remove the lab's images, build caches and .venv
 	@bash $(LAB)/down.sh --clean
 
-demo: setup ## Watch a cluster move from Docker to containerd and back, with its workloads measured
+demo: setup ## Watch a cluster move from Docker to containerd, with its Service and its API measured
 	@bash $(LAB)/demo.sh
 
 test: setup ## Lint, unit tests and the main scenarios on the lab (what CI runs)

@@ -1,5 +1,6 @@
 """What every test sees: the project's packages as Ansible and pyinfra see them, and how golden files are renewed."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,15 @@ def pytest_addoption(parser):
         action="store_true",
         help="write what the code returns now into the expected files; look at the diff before you commit it",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Give each phase of a molecule scenario a result file of its own: molecule passes the same options to all."""
+    directory = os.environ.get("UNSHIM_JUNIT")
+    if directory and not config.option.xmlpath and not hasattr(config, "workerinput"):
+        phases = sorted({Path(argument).parent.name for argument in config.args})
+        config.option.xmlpath = str(Path(directory, "+".join(phases) + ".xml"))
 
 
 @pytest.fixture

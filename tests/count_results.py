@@ -4,13 +4,20 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-EXPECTED = ("unit", "default", "on_docker", "on_containerd", "rolled_back", "migrated_again")
+EXPECTED = (
+    "unit",
+    "default/nodes",
+    "migrate/on_docker",
+    "migrate/nodes+on_containerd",
+    "migrate/rolled_back",
+    "migrate/nodes",
+)
 
 
 def main(directory: Path) -> int:
     passed = failed = skipped = 0
     absent = [name for name in EXPECTED if not (directory / f"{name}.xml").exists()]
-    for path in sorted(directory.glob("*.xml")):
+    for path in sorted(directory.rglob("*.xml")):
         for case in ElementTree.parse(path).iter("testcase"):
             skip = case.find("skipped")
             if skip is not None:

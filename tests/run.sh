@@ -4,9 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
+rm -rf build/junit build/story
 mkdir -p build/junit
-rm -f build/junit/*.xml
-rm -rf build/story
 timings=()
 
 part() {
@@ -42,7 +41,7 @@ trap leave_nothing_behind EXIT
 part "static checks" bash tests/lint.sh
 part "unit tests" pytest -q tests/unit --junitxml=build/junit/unit.xml
 part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
-part "lab images" bash molecule/_lab/build.sh
+part "lab images" bash molecule/_lab/images/build.sh
 volumes=$(docker volume ls -q | sort)
 part "molecule: default" molecule test -s default --destroy=never
 part "molecule: default, destroyed" molecule destroy -s default

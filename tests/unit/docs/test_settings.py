@@ -1,6 +1,5 @@
 """docs/settings.md is the roles' argument spec, and the defaults that apply are those the spec names."""
 
-import os
 import re
 from pathlib import Path
 
@@ -41,8 +40,8 @@ def page():
     return HEAD + "".join(rows)
 
 
-def test_settings_page_is_the_argument_spec():
-    if os.environ.get("UNSHIM_UPDATE_GOLDEN"):
+def test_settings_page_is_the_argument_spec(update_golden):
+    if update_golden:
         PAGE.write_text(page())
     assert PAGE.read_text() == page()
 

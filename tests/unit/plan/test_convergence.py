@@ -155,6 +155,7 @@ def test_a_move_can_stop_anywhere_and_goes_on(worker, name):
             assert again.source == "containerd"
             assert again.cgroup_driver == first.cgroup_driver
             assert again.sandbox_image == first.sandbox_image
+            assert (again.cni_bin_dir, again.cni_conf_dir) == (first.cni_bin_dir, first.cni_conf_dir)
 
 
 def test_the_kubelet_is_switched_after_docker_is_stopped(worker):
