@@ -191,6 +191,8 @@ def _keep(draft: Draft) -> None:
         data = containerd_config.parse(draft.text(containerd_config.PATH) or "")
     except containerd_config.ConfigError:
         data = {}
+    plugins, conf = containerd_config.cni_directories(data)
+    draft.cni_bin_dir, draft.cni_conf_dir = plugins or cni.BIN_DIR, conf or cni.CONF_DIR
     draft.sandbox_image = (
         containerd_config.sandbox_image(data)
         or flag_value(draft.argv, "pod-infra-container-image")
