@@ -288,6 +288,7 @@ class ContainerdChoice:
     version: str = ""  # what containerd will call itself
     candidate: str = ""
     held: bool = False
+    lists_absent: bool = False  # the node has no package lists yet, so no version is known
     problem_id: str = ""
     problem: str = ""
     remedy: str = ""
@@ -318,6 +319,8 @@ def choose(facts: Facts, package: str, version: str) -> ContainerdChoice:
     now = known.version if known else ""
     candidate = known.candidate if known else ""
     wanted = version or now or candidate
+    if not wanted and name and facts.os.package_manager == "apt" and not any(p.candidate for p in facts.packages.values()):
+        return ContainerdChoice(package=name, lists_absent=True)  # as cloud images come: apt-get update was never run
     if not wanted:
         return ContainerdChoice(
             package=name,

@@ -108,7 +108,7 @@ def _plan_provision(draft: Draft) -> None:
     plan_package(draft)
     if row.cni:
         known = facts.packages.get(row.cni)
-        if known is not None and not known.version and known.candidate:
+        if known is not None and not known.version and (known.candidate or draft.containerd.lists_absent):
             draft.packages.append(
                 PackageChange(row.cni, "prepare", "", known.candidate, "containerd calls CNI plugins for pods")
             )

@@ -72,6 +72,14 @@ def plan_package(draft: Draft) -> None:
     if choice.problem:
         draft.block(choice.problem_id, choice.problem, choice.remedy)
         return
+    if choice.lists_absent:
+        draft.packages.append(PackageChange(choice.package, "prepare", "", "", "CRI runtime"))
+        draft.warn(
+            "package-lists-absent",
+            f"this node has no package lists, so the version of {choice.package} and what it brings are not known yet",
+            "They are fetched when it is installed, and the rest is planned then. Run `apt-get update` there to see it now.",
+        )
+        return
     if choice.package and choice.wanted != choice.installed:
         reason = (
             "CRI runtime; asked for with containerd_version, and held"
@@ -97,6 +105,8 @@ def plan_package(draft: Draft) -> None:
 
 def plan_containerd(draft: Draft) -> None:
     """Plan config.toml in the schema of the containerd that will read it."""
+    if draft.containerd.lists_absent:
+        return  # the schema depends on the version, and the package may bring a file of its own
     path = containerd_config.PATH
     existing = draft.text(path)
     if draft.file(path).kind != "missing" and existing is None:

@@ -129,7 +129,7 @@ def test_operating_systems(id, like, support):
     assert compat.operating_system(OperatingSystem(id=id, id_like=like)).support == support
 
 
-DEBIAN = OperatingSystem(id="debian")
+DEBIAN = OperatingSystem(id="debian", package_manager="apt")
 
 
 def node(*packages, containerd=""):
@@ -174,4 +174,9 @@ def test_one_from_an_archive_is_not_a_package_managers():
 
 
 def test_none_to_be_had():
-    assert compat.choose(node(), "", "").problem_id == "no-containerd-package"
+    assert compat.choose(node(Package("runc", "", "1.1.5-1")), "", "").problem_id == "no-containerd-package"
+
+
+def test_a_node_without_package_lists_is_not_one_without_the_package():
+    choice = compat.choose(node(Package("containerd"), Package("runc")), "", "")
+    assert (choice.package, choice.lists_absent, choice.problem) == ("containerd", True, "")
