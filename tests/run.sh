@@ -43,10 +43,8 @@ part "unit tests" pytest -q tests/unit --junitxml=build/junit/unit.xml
 part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
 part "lab images" bash molecule/_lab/images/build.sh
 volumes=$(docker volume ls -q | sort)
-part "molecule: default" molecule test -s default --destroy=never
-part "molecule: default, destroyed" molecule destroy -s default
-part "molecule: migrate" molecule test -s migrate --destroy=never
-part "molecule: migrate, destroyed" molecule destroy -s migrate
+part "molecule: default" molecule test -s default
+part "molecule: migrate" molecule test -s migrate
 part "nothing is left" nothing_is_left
 if [ "$(docker volume ls -q | sort)" != "$volumes" ]; then
   echo "FAILED: volumes were left behind" >&2

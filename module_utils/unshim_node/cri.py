@@ -169,7 +169,8 @@ def wait_ready(socket_path, apis, timeout, require=("RuntimeReady",), interval=0
     """Ask until the runtime serves one of ``apis`` and every condition in ``require`` is true.
 
     Args:
-        apis: the CRI versions the kubelet speaks; as for the kubelet, the first that is served is taken.
+        apis: the CRI versions the kubelet speaks; as for the kubelet, the first that is served is taken. Empty, for a
+            node without a kubelet, means any.
         timeout: seconds to go on asking; there is always one try.
 
     Returns:
@@ -182,7 +183,7 @@ def wait_ready(socket_path, apis, timeout, require=("RuntimeReady",), interval=0
     began = time.monotonic()
     while True:
         failures = []
-        for api in apis:
+        for api in apis or APIS:
             patience = max(0.5, min(10.0, began + timeout - time.monotonic()))
             try:
                 return _ready(Client(socket_path, api, patience), require)

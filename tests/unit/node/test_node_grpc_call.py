@@ -254,6 +254,7 @@ class TestClient(WithDirectory):
 
         with Server(self.directory, answer) as server:
             self.assertEqual(cri.wait_ready(server.path, ["v1", "v1alpha2"], 5)["api"], "v1alpha2")
+            self.assertEqual(cri.wait_ready(server.path, [], 5)["api"], "v1alpha2")
 
     def test_wait_ready_asks_until_it_is_ready(self):
         asked = []
