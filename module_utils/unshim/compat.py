@@ -313,7 +313,7 @@ def choose(facts: Facts, package: str, version: str) -> ContainerdChoice:
             version=facts.containerd.version,
             problem_id="containerd-package-conflict",
             problem=f"package {installed.name} {installed.version} is installed, and {name} would replace it and the Docker that needs it",
-            remedy=f"Leave containerd_package empty, or set it to {installed.name}.",
+            remedy=f"Leave unshim_containerd_package empty, or set it to {installed.name}.",
         )
     known = facts.packages.get(name)
     now = known.version if known else ""
@@ -326,7 +326,7 @@ def choose(facts: Facts, package: str, version: str) -> ContainerdChoice:
             package=name,
             problem_id="no-containerd-package",
             problem=f"containerd is not installed and the package manager offers no package {name or 'containerd'}",
-            remedy="Make a repository with it available to the node, or set containerd_package.",
+            remedy="Make a repository with it available to the node, or set unshim_containerd_package.",
         )
     says = facts.containerd.version if now == wanted and facts.containerd.version else wanted
     return ContainerdChoice(name, now, wanted, says, candidate, known.held if known else False)

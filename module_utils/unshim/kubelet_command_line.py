@@ -287,7 +287,7 @@ def switch_runtime(
     Raises FlagError where the files cannot be changed so that systemd would start exactly the command line wanted.
     """
     if not PLAIN.match(endpoint):
-        raise FlagError("cri_endpoint", 0, f"{endpoint!r} holds characters that cannot stand in a kubelet flag")
+        raise FlagError("unshim_cri_endpoint", 0, f"{endpoint!r} holds characters that cannot stand in a kubelet flag")
     line = resolve(unit, files)
     argv = line.argv
     parsed = compat.parse_version(version) or (0, 0, 0)

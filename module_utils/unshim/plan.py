@@ -95,7 +95,7 @@ def _plan_provision(draft: Draft) -> None:
         draft.block(
             "cgroup-driver-unknown",
             f"there is no cgroup driver {draft.cgroup_driver!r}",
-            "Set cgroup_driver to systemd or cgroupfs.",
+            "Set unshim_cgroup_driver to systemd or cgroupfs.",
         )
     draft.sandbox_image = settings.sandbox_image
     draft.kubelet_version = ""

@@ -82,7 +82,7 @@ def plan_package(draft: Draft) -> None:
         return
     if choice.package and choice.wanted != choice.installed:
         reason = (
-            "CRI runtime; asked for with containerd_version, and held"
+            "CRI runtime; asked for with unshim_containerd_version, and held"
             if draft.settings.containerd_version
             else "CRI runtime"
         )
@@ -99,7 +99,7 @@ def plan_package(draft: Draft) -> None:
         draft.warn(
             "containerd-not-held",
             f"the package manager offers {choice.package} {choice.candidate}: an unattended upgrade would cross a major version",
-            "Set containerd_version to the version wanted; it is then held.",
+            "Set unshim_containerd_version to the version wanted; it is then held.",
         )
 
 
@@ -131,7 +131,7 @@ def plan_containerd(draft: Draft) -> None:
         draft.block(
             "containerd-address",
             f"{path} makes containerd listen on {listens}, not on {draft.endpoint}",
-            f"Set cri_endpoint to unix://{listens}, or correct {path}.",
+            f"Set unshim_cri_endpoint to unix://{listens}, or correct {path}.",
         )
     legacy = containerd_config.legacy_registry_keys(data)
     if legacy and (compat.parse_version(draft.containerd.version) or (0, 0, 0)) >= (2, 2, 0):

@@ -89,7 +89,7 @@ def plan_foreign_containers(draft: Draft) -> None:
         draft.block(
             "foreign-container",
             f"Docker runs containers that are not Kubernetes', which stop with it: {', '.join(others)}",
-            "Move them elsewhere, or name them in stop_foreign_containers.",
+            "Move them elsewhere, or name them in unshim_stop_foreign_containers.",
         )
     stopped = len(foreign) - len(running)
     if stopped:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,22 @@ class Lab:
         """Return {container ID: time it was started} of the running containers on a node's Docker."""
         lines = self.on(node, "docker ps -q --no-trunc | xargs -r docker inspect --format '{{.Id}} {{.State.StartedAt}}'")
         return dict(line.split() for line in lines.splitlines())
+
+    def wait_for_pods(self, node, seconds=180):
+        """Wait until every pod of a node that shall run is ready."""
+        deadline = time.monotonic() + seconds
+        while True:
+            items = self.get("pods", "-A", "--field-selector", f"spec.nodeName={node}")["items"]
+            waiting = [
+                pod["metadata"]["name"]
+                for pod in items
+                if pod["status"]["phase"] != "Succeeded"
+                and not all(status["ready"] for status in pod["status"].get("containerStatuses", [{"ready": False}]))
+            ]
+            if not waiting:
+                return
+            assert time.monotonic() < deadline, f"not ready on {node} after {seconds} s: {waiting}"
+            time.sleep(0.5)
 
     def journal(self, node):
         return json.loads(self.on(node, "cat /var/lib/unshim/journal.json"))
