@@ -24,7 +24,8 @@ def pytest_configure(config):
     """Give each phase of a molecule scenario a result file of its own: molecule passes the same options to all."""
     directory = os.environ.get("UNSHIM_JUNIT")
     if directory and not config.option.xmlpath and not hasattr(config, "workerinput"):
-        phases = sorted({Path(argument).parent.name for argument in config.args})
+        paths = [Path(argument) for argument in config.args]
+        phases = sorted({path.name if path.is_dir() else path.parent.name for path in paths})
         config.option.xmlpath = str(Path(directory, "+".join(phases) + ".xml"))
 
 

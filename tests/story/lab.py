@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -91,9 +92,20 @@ class Lab:
         return [(float(time), outcome, float(took)) for time, outcome, took in (line.split() for line in lines)]
 
     def registry_pulls(self):
-        """Return the manifests and blobs that were asked of the registry, in order, as its access log has them."""
+        """Return (address, repository) of every manifest or blob asked of the registry, in order, by its access log."""
         log = subprocess.run(["docker", "logs", self.registry], text=True, capture_output=True, check=True)
-        return [line for line in (log.stdout + log.stderr).splitlines() if '"GET /v2/' in line and ("/manifests/" in line or "/blobs/" in line)]
+        return re.findall(r'^(\S+) .*"GET /v2/(\S+)/(?:manifests|blobs)/', log.stdout + log.stderr, re.MULTILINE)
+
+    def repositories(self, node):
+        """Return the repositories of the lab's registry that a node's Docker has images of."""
+        names = self.on(node, "docker images --format '{{.Repository}}'").split()
+        return sorted({name.removeprefix(f"{self.registry}:5000/") for name in names if name.startswith(self.registry)})
+
+    def address(self, node):
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return subprocess.run(
+            ["docker", "inspect", "-f", template, node], text=True, capture_output=True, check=True
+        ).stdout.strip()
 
     def remember(self, name, record):
         (self.records / f"{name}.json").write_text(json.dumps(record, indent=1, sort_keys=True))

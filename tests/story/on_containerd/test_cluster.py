@@ -81,7 +81,7 @@ def window(lab, nodes):
     return min(t["drain_started"] for t in times.values()), max(t["uncordoned"] for t in times.values())
 
 
-def test_no_request_failed_while_the_workers_moved(lab, record_property):
+def test_no_request_failed_while_the_workers_moved(lab):
     begin, end = window(lab, lab.workers)
     asked = [answer for answer in lab.prober("service") if begin <= answer[0] <= end]
     failed = [answer for answer in asked if answer[1] != "200"]
@@ -102,8 +102,11 @@ def test_api_outage_is_measured(lab):
 
 
 def test_nothing_was_pulled_again(lab):
-    asked = lab.registry_pulls()[lab.remembered("pulls") :]
-    assert asked == []
+    """A pod that was evicted to a node may need an image that node never had; no node may ask for one it had."""
+    had = lab.remembered("repositories")
+    assert all(had.values())
+    again = [(address, name) for address, name in lab.registry_pulls()[lab.remembered("pulls") :] if name in had[address]]
+    assert again == []
 
 
 def test_image_without_a_registry_runs(lab):
@@ -126,13 +129,13 @@ def test_every_workload_is_back(lab):
 
 def test_local_volume_kept_its_data(lab):
     node = lab.get("pod", "-n", "shop", "store-0")["spec"]["nodeName"]
-    assert lab.on(node, "cat /var/lib/store/*").startswith(lab.remembered("store_volume"))
+    assert lab.on(node, "cat /srv/store/*").startswith(lab.remembered("store_volume"))
 
 
 def test_docker_data_is_untouched(lab):
     for node in lab.nodes:
         kept = lab.on(node, "cd /var/lib/docker && ls -d image/overlay2/layerdb/sha256/* volumes/* | sort").split()
-        assert kept == lab.remembered("docker_data")[node]
+        assert set(lab.remembered("docker_data")[node]) - set(kept) == set()
 
 
 def test_pods_reach_each_other_across_nodes_and_services(lab):

@@ -44,7 +44,7 @@ def test_record_the_cluster_as_it_is(lab):
     lab.remember("objects", objects(lab))
     lab.remember("docker_images", {node: lab.on(node, "docker images -a --no-trunc -q | sort").split() for node in lab.nodes})
     lab.remember("docker_data", {node: lab.on(node, "cd /var/lib/docker && ls -d image/overlay2/layerdb/sha256/* volumes/* | sort").split() for node in lab.nodes})
-    lab.remember("store_volume", lab.on(store_node(lab), "cat /var/lib/store/*"))
+    lab.remember("store_volume", lab.on(store_node(lab), "cat /srv/store/*"))
 
 
 def store_node(lab):
@@ -64,3 +64,4 @@ def test_prepare_restarts_no_container(lab):
     pulls = lab.registry_pulls()
     assert pulls, "the registry's access log must show the pulls that built this cluster"
     lab.remember("pulls", len(pulls))
+    lab.remember("repositories", {lab.address(node): lab.repositories(node) for node in lab.nodes})
