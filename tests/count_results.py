@@ -1,8 +1,8 @@
 """Add up JUnit files and print one closing line; fail where a phase that must have run left no result."""
 
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 EXPECTED = (
     "unit",

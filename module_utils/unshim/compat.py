@@ -319,7 +319,12 @@ def choose(facts: Facts, package: str, version: str) -> ContainerdChoice:
     now = known.version if known else ""
     candidate = known.candidate if known else ""
     wanted = version or now or candidate
-    if not wanted and name and facts.os.package_manager == "apt" and not any(p.candidate for p in facts.packages.values()):
+    if (
+        not wanted
+        and name
+        and facts.os.package_manager == "apt"
+        and not any(p.candidate for p in facts.packages.values())
+    ):
         return ContainerdChoice(package=name, lists_absent=True)  # as cloud images come: apt-get update was never run
     if not wanted:
         return ContainerdChoice(

@@ -152,7 +152,11 @@ def _stage(plan: Plan, stage: str) -> list[str]:
         lines.append("  packages")
         for package in packages:
             before = package.before or "not installed"
-            lines += _wrapped(f"{package.name}: {before} -> {package.after or 'what the package manager offers'} ({package.reason})", "    ", "      ")
+            lines += _wrapped(
+                f"{package.name}: {before} -> {package.after or 'what the package manager offers'} ({package.reason})",
+                "    ",
+                "      ",
+            )
     if stage == "prepare" and plan.modules:
         lines.append(f"  kernel modules to load: {', '.join(plan.modules)}")
     if stage == "prepare" and plan.sysctls:

@@ -9,7 +9,10 @@ CONTROL_PLANE = "unshim-cp1"
 def main() -> int:
     for name, what in (("service", "the Service"), ("api", "the API server")):
         log = subprocess.run(
-            ["docker", "exec", CONTROL_PLANE, "cat", f"/var/tmp/unshim-prober-{name}.log"], text=True, capture_output=True, check=True
+            ["docker", "exec", CONTROL_PLANE, "cat", f"/var/tmp/unshim-prober-{name}.log"],
+            text=True,
+            capture_output=True,
+            check=True,
         ).stdout
         answers = [line.split() for line in log.splitlines()]
         failed = [float(time) for time, outcome, _ in answers if outcome != "200"]

@@ -4,6 +4,7 @@ Every request is a connection of its own, started on schedule whatever became of
 failures and not as a lower rate. Runs on a lab node; standard library only.
 """
 
+import http.client
 import ssl
 import sys
 import threading
@@ -19,10 +20,10 @@ def ask(url, context, out, lock):
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS, context=context) as answer:
             outcome = str(answer.status)
             answer.read()
-    except Exception as error:  # whatever it is, it is an outage and goes into the record
+    except (OSError, http.client.HTTPException) as error:
         outcome = type(error).__name__ + ":" + str(error).replace(" ", "_").replace("\n", "_")
     with lock:
-        out.write("%.3f %s %.1f\n" % (began, outcome, (time.time() - began) * 1000))
+        out.write(f"{began:.3f} {outcome} {(time.time() - began) * 1000:.1f}\n")
         out.flush()
 
 

@@ -79,7 +79,9 @@ def test_cni_directories_hold_what_containerd_needs(host, cri):
 
 
 def test_kernel_settings_are_live_and_persist(host):
-    persisted = host.check_output("cat /etc/sysctl.d/*.conf /etc/sysctl.conf 2>/dev/null || true").replace(" ", "").splitlines()
+    persisted = (
+        host.check_output("cat /etc/sysctl.d/*.conf /etc/sysctl.conf 2>/dev/null || true").replace(" ", "").splitlines()
+    )
     for name in ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables"):
         assert host.sysctl(name) == 1
         assert f"{name}=1" in persisted

@@ -36,4 +36,6 @@ def take(lab, node):
 
 def changes(before, after):
     """Return {key: (before, after)} of what differs; None where a side has no such key."""
-    return {key: (before.get(key), after.get(key)) for key in sorted({*before, *after}) if before.get(key) != after.get(key)}
+    return {
+        key: (before.get(key), after.get(key)) for key in sorted({*before, *after}) if before.get(key) != after.get(key)
+    }

@@ -35,7 +35,10 @@ def test_etcd_still_has_what_it_had(lab):
     before = lab.remembered("objects")
     items = lab.get("secrets,serviceaccounts,clusterroles,services", "-A")["items"]
     now = {
-        "/".join([i["kind"], i["metadata"].get("namespace", ""), i["metadata"]["name"]]): [i["metadata"]["uid"], i["metadata"]["resourceVersion"]]
+        "/".join([i["kind"], i["metadata"].get("namespace", ""), i["metadata"]["name"]]): [
+            i["metadata"]["uid"],
+            i["metadata"]["resourceVersion"],
+        ]
         for i in items
     }
     assert {key: now.get(key) for key in before} == before
@@ -105,7 +108,9 @@ def test_nothing_was_pulled_again(lab):
     """A pod that was evicted to a node may need an image that node never had; no node may ask for one it had."""
     had = lab.remembered("repositories")
     assert all(had.values())
-    again = [(address, name) for address, name in lab.registry_pulls()[lab.remembered("pulls") :] if name in had[address]]
+    again = [
+        (address, name) for address, name in lab.registry_pulls()[lab.remembered("pulls") :] if name in had[address]
+    ]
     assert again == []
 
 

@@ -46,7 +46,10 @@ def test_node_without_docker(lab):
     try:
         said = refusal(lab, "--limit", "unshim-w2")
     finally:
-        lab.on("unshim-w2", "mv /root/docker /usr/bin/ && mv /root/dockerd /usr/sbin/ && systemctl start docker.socket docker.service")
+        lab.on(
+            "unshim-w2",
+            "mv /root/docker /usr/bin/ && mv /root/dockerd /usr/sbin/ && systemctl start docker.socket docker.service",
+        )
         lab.wait_for_pods("unshim-w2")
     assert "Docker" in said and "is not installed" in said
 
@@ -60,7 +63,10 @@ def test_api_not_reachable(lab, tmp_path):
 
 
 def test_unknown_os(lab):
-    lab.on("unshim-w2", "mv /etc/os-release /etc/os-release.kept; printf 'ID=plan9\\nPRETTY_NAME=\"Plan 9\"\\n' >/etc/os-release")
+    lab.on(
+        "unshim-w2",
+        "mv /etc/os-release /etc/os-release.kept; printf 'ID=plan9\\nPRETTY_NAME=\"Plan 9\"\\n' >/etc/os-release",
+    )
     try:
         said = refusal(lab, "--limit", "unshim-w2")
     finally:
@@ -84,7 +90,9 @@ def test_foreign_container(lab):
 
 
 def test_kubelet_flags_that_cannot_be_parsed(lab):
-    lab.on("unshim-w2", f"cp -p {FLAGS} /root/flags.kept; printf 'KUBELET_KUBEADM_ARGS=\"--network-plugin=cni\\n' >{FLAGS}")
+    lab.on(
+        "unshim-w2", f"cp -p {FLAGS} /root/flags.kept; printf 'KUBELET_KUBEADM_ARGS=\"--network-plugin=cni\\n' >{FLAGS}"
+    )
     try:
         said = refusal(lab, "--limit", "unshim-w2")
     finally:
@@ -100,4 +108,3 @@ def test_host_that_is_no_node(lab):
 def test_no_root(lab, inventory_of):
     said = refusal(lab, "-e", "ansible_become=false", inventory=inventory_of("unshim-w2", ansible_user="nobody"))
     assert "root" in said
-

@@ -42,8 +42,16 @@ def test_record_the_cluster_as_it_is(lab):
     lab.remember("plans", plans)
     lab.remember("before", {node: node_snapshot.take(lab, node) for node in lab.nodes})
     lab.remember("objects", objects(lab))
-    lab.remember("docker_images", {node: lab.on(node, "docker images -a --no-trunc -q | sort").split() for node in lab.nodes})
-    lab.remember("docker_data", {node: lab.on(node, "cd /var/lib/docker && ls -d image/overlay2/layerdb/sha256/* volumes/* | sort").split() for node in lab.nodes})
+    lab.remember(
+        "docker_images", {node: lab.on(node, "docker images -a --no-trunc -q | sort").split() for node in lab.nodes}
+    )
+    lab.remember(
+        "docker_data",
+        {
+            node: lab.on(node, "cd /var/lib/docker && ls -d image/overlay2/layerdb/sha256/* volumes/* | sort").split()
+            for node in lab.nodes
+        },
+    )
     lab.remember("store_volume", lab.on(store_node(lab), "cat /srv/store/*"))
 
 

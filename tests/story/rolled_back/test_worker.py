@@ -25,7 +25,11 @@ def test_docker_still_has_its_images(lab):
 
 
 def test_its_pods_are_back_on_docker(lab):
-    running = [pod for pod in lab.get("pods", "-A", "--field-selector", f"spec.nodeName={NODE}")["items"] if pod["status"]["phase"] == "Running"]
+    running = [
+        pod
+        for pod in lab.get("pods", "-A", "--field-selector", f"spec.nodeName={NODE}")["items"]
+        if pod["status"]["phase"] == "Running"
+    ]
     owners = {pod["metadata"]["ownerReferences"][0]["kind"] for pod in running}
     assert "DaemonSet" in owners
     for pod in running:

@@ -4,10 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
-version_of() { "$1" -c 'import sys; print("%d.%02d" % sys.version_info[:2])' 2>/dev/null || true; }
+version_of() { "$1" -c 'import sys; print("%d%02d" % sys.version_info[:2])' 2>/dev/null || true; }
 
 oldest=""
-oldest_version="9.99"
+oldest_version=999
 candidates() {
   local minor
   for minor in 6 7 8 9 10 11 12 13 14; do
@@ -18,7 +18,7 @@ candidates() {
 }
 while read -r candidate; do
   version=$(version_of "$candidate")
-  if [[ -n $version && ! $version < 3.06 && $version < $oldest_version ]]; then
+  if [ -n "$version" ] && [ "$version" -ge 306 ] && [ "$version" -lt "$oldest_version" ]; then
     oldest=$candidate
     oldest_version=$version
   fi
@@ -28,7 +28,7 @@ if [ -z "$oldest" ]; then
   exit 1
 fi
 echo "Node-side code on $("$oldest" --version 2>&1)"
-[ "$oldest_version" = 3.06 ] || echo "Note: nodes may have Python 3.6, which is not on this machine."
+[ "$oldest_version" = 306 ] || echo "Note: nodes may have Python 3.6, which is not on this machine."
 
 cache=$(mktemp -d)
 trap 'rm -rf "$cache"' EXIT
