@@ -9,6 +9,11 @@ inventories=("$@")
 options=()
 for inventory in "${inventories[@]}"; do options+=(--inventory "$inventory"); done
 
+if lab_was_moved; then
+    say "the lab is up and unshim has been at work there; it stays as it is (make lab-down, then lab-up, begins anew)"
+    exit 0
+fi
+
 # Here rather than from the playbook, which would hide the progress of minutes.
 "$LAB_DIR/images/build.sh" >/dev/null
 with_progress "create the machines and the cluster" \

@@ -72,4 +72,13 @@ content_tag() {
     done | sha256sum | cut -c1-12
 }
 
+# Whether unshim has begun to move a machine of a lab that is up: it cannot serve as a dockershim cluster any more.
+lab_was_moved() {
+    local machine
+    for machine in $(docker ps --quiet --filter label=unshim.lab=1); do
+        if docker exec "$machine" test -e /var/lib/unshim/journal.json; then return 0; fi
+    done
+    return 1
+}
+
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
