@@ -10,7 +10,8 @@ EXPECTED = (
     "migrate/on_docker",
     "migrate/nodes+on_containerd",
     "migrate/rolled_back",
-    "migrate/nodes",
+    "migrate/migrated_again+nodes",
+    "migrate/committed",
 )
 
 

@@ -71,6 +71,11 @@ class Lab:
         )
         return dict(line.split() for line in lines.splitlines())
 
+    def containerd_tasks(self, node):
+        """Return {container ID: process id} of what runs in containerd's namespace of Kubernetes."""
+        rows = [line.split() for line in self.on(node, "ctr -n k8s.io tasks ls").splitlines()[1:]]
+        return {row[0]: row[1] for row in rows if row[2] == "RUNNING"}
+
     def wait_for_pods(self, node, seconds=180):
         """Wait until every pod of a node that shall run is ready."""
         deadline = time.monotonic() + seconds
