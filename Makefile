@@ -39,5 +39,5 @@ lint: ## ansible-lint, yamllint, ruff, mypy, vermin, shellcheck
 unit: ## Unit tests only: no lab, no Docker
 	@python -m pytest tests/unit
 
-bench: setup ## Measure: outage per node, controller time for many nodes
-	@bash benchmarks/run.sh
+bench: setup ## Time what benchmarks/README.md lists, as ratios
+	@python benchmarks/observe.py
