@@ -8,10 +8,23 @@ inventory=inventory/lab/hosts.yml
 kubectl() { build/lab/kubectl --kubeconfig build/lab/kubeconfig "$@"; }
 say() { printf '\n\033[1m=== %s ===\033[0m\n' "$*"; }
 
+# A drain or a gate may take a while: every 10 s a line tells where each node is.
+tell_progress() {
+  local began=$SECONDS line
+  local columns=NAME:.metadata.name,RUNTIME:.status.nodeInfo.containerRuntimeVersion,CORDONED:.spec.unschedulable
+  while sleep 10; do
+    line=$(kubectl get nodes --request-timeout=3s --no-headers -o "custom-columns=$columns" 2>/dev/null |
+      awk '{ printf "%s%s on %s%s", (NR > 1 ? ", " : ""), $1, $2, ($3 == "true" ? " (cordoned)" : "") }') || true
+    printf '  ... %3d s: %s\n' "$((SECONDS - began))" "${line:-the API server is away}"
+  done
+}
+
 began=$SECONDS
+watcher=
 finish() {
   local code=$?
   trap - EXIT
+  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true
   if [ "${LAB_KEEP:-0}" = 1 ]; then
     echo "The lab stays up (LAB_KEEP=1); remove it with: make lab-down"
   else
@@ -37,7 +50,11 @@ ansible-playbook -i "$inventory" playbooks/plan.yml
 
 say "The move: first the workers, then the control plane, while a prober asks the Service 20 times a second"
 ansible-playbook -i "$inventory" molecule/_lab/start_probers.yml >build/lab/probers.log
+tell_progress &
+watcher=$!
 ansible-playbook -i "$inventory" playbooks/migrate.yml
+kill "$watcher"
+watcher=
 
 say "Before"
 cat build/lab/before.txt
