@@ -27,10 +27,10 @@ lab-clean: lab-down ## Also remove the lab's images, build caches and .venv
 demo: setup ## Watch a cluster move from Docker to containerd, with its Service and its API measured
 	@bash $(LAB)/demo.sh
 
-test: setup ## Lint, unit tests and the main scenarios on the lab (what CI runs)
+test: setup ## Static checks, unit tests and every scenario on the lab (what CI runs)
 	@bash tests/run.sh
 
-test-full: setup ## All scenarios, all suites
+test-full: setup ## The same tests with many more cases
 	@bash tests/run.sh --full
 
 lint: ## ansible-lint, yamllint, ruff, mypy, vermin, shellcheck

@@ -5,10 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 for folder in ("module_utils", "library"):
     sys.path.insert(0, str(ROOT / folder))
+
+
+# No deadline: a busy machine is no bug. `make test-full` looks at many more examples.
+settings.register_profile("quick", deadline=None)
+settings.register_profile("full", deadline=None, max_examples=5000)
+settings.load_profile("full" if os.environ.get("UNSHIM_FULL") else "quick")
 
 
 def pytest_addoption(parser):

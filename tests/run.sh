@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test, in the order that fails soonest. `make test` sets up, then calls this; --full adds the long cases.
+# Every test, in the order that fails soonest. `make test` sets up, then calls this; --full takes many more cases.
 # Leaves nothing of the lab behind, whatever happens; images and builds stay cached for the next run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,6 +7,7 @@ export PATH="$PWD/.venv/bin:$PATH"
 rm -rf build/junit build/story
 mkdir -p build/junit
 timings=()
+if [ "${1:-}" = --full ]; then export UNSHIM_FULL=1; fi
 
 part() {
   local name=$1 began=$SECONDS
