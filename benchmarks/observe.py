@@ -61,8 +61,12 @@ def main() -> None:
                 taken[name].append(seconds(playbook))
     probe, small = (statistics.median(taken[name]) for name in ("probe", "small"))
     ratios = sorted(b / a for a, b in zip(taken["probe"], taken["small"], strict=True))
-    print(f"runtime_facts: {probe:.2f} s, setup and ten tasks: {small:.2f} s (medians of {ROUNDS}, whole ansible-playbook runs)")
-    print(f"the small tasks take {statistics.median(ratios):.1f} times as long (from {ratios[0]:.1f} to {ratios[-1]:.1f})")
+    print(
+        f"runtime_facts: {probe:.2f} s, setup and ten tasks: {small:.2f} s (medians of {ROUNDS}, whole ansible-playbook runs)"
+    )
+    print(
+        f"the small tasks take {statistics.median(ratios):.1f} times as long (from {ratios[0]:.1f} to {ratios[-1]:.1f})"
+    )
 
 
 if __name__ == "__main__":

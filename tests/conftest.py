@@ -4,12 +4,15 @@ import os
 import sys
 from pathlib import Path
 
+import ansible.module_utils
 import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 for folder in ("module_utils", "library"):
     sys.path.insert(0, str(ROOT / folder))
+# Modules import the same code as ansible.module_utils.unshim_node and so on.
+ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 
 # No deadline: a busy machine is no bug. `make test-full` looks at many more examples.

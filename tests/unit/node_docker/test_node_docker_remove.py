@@ -93,6 +93,17 @@ class TestFirewall(unittest.TestCase):
             [line for line in text.splitlines() if "DOCKER-USER" in line],
         )
 
+    def test_a_chain_the_administrators_jumps_to_stays_in_its_table(self):
+        text = FIREWALL.replace(
+            "-A DOCKER-USER -j RETURN",
+            "-A DOCKER-USER -s 9.9.9.9/32 -j DOCKER-ISOLATION-STAGE-1\n-A DOCKER-USER -j DOCKER",
+        )
+        rules, kept = docker_remove.firewall_rules(text)
+        self.assertEqual(kept, ["DOCKER-USER", "DOCKER-ISOLATION-STAGE-1", "DOCKER", "DOCKER-ISOLATION-STAGE-2"])
+        left = applied(text, rules)
+        self.assertEqual(left.count(":DOCKER - [0:0]"), 1)  # the one of the table nat has gone
+        self.assertIn("-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2", left)
+
     def test_nothing_to_do(self):
         self.assertEqual(docker_remove.firewall_rules("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"), ([], []))
 

@@ -1,0 +1,156 @@
+"""What ansible-doc shows of a module is what the module takes, and its examples could be run."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.plugins.action import ActionBase
+
+from unshim.plan_model import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
+# An action of the same name does the work; the module is documentation.
+ACTIONS = sorted(path.stem for path in (ROOT / "action_plugins").glob("*.py") if path.stem in MODULES)
+
+
+class Constructed(Exception):
+    """Carries out of a module or action what it hands to Ansible, before it does anything."""
+
+    def __init__(self, argument_spec, supports_check_mode):
+        super().__init__()
+        self.argument_spec = argument_spec
+        self.supports_check_mode = supports_check_mode
+
+
+@pytest.fixture(scope="module")
+def documented():
+    """Return by module what ansible-doc shows, fragments included: {"doc": {...}, "examples": text, "return": {...}}."""
+    program = Path(sys.executable).parent / "ansible-doc"
+    done = subprocess.run(
+        [str(program), "--json", "--module-path", "library", "--type", "module", *MODULES],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert sorted(found) == MODULES, done.stderr
+    return found
+
+
+@pytest.fixture
+def constructed(monkeypatch):
+    """Return a function that says what a module or action hands to Ansible."""
+
+    def load(path):
+        specification = spec_from_file_location("documented_" + path.stem, path)
+        module = module_from_spec(specification)
+        specification.loader.exec_module(module)
+        return module
+
+    def construct(argument_spec, supports_check_mode=False, **_):
+        raise Constructed(argument_spec, supports_check_mode)
+
+    def from_module(name):
+        module = load(ROOT / "library" / f"{name}.py")
+        monkeypatch.setattr(module, "AnsibleModule", construct)
+        module.main()
+
+    def from_action(name):
+        action = load(ROOT / "action_plugins" / f"{name}.py").ActionModule
+        monkeypatch.setattr(ActionBase, "run", lambda *_: {})
+        monkeypatch.setattr(
+            ActionBase, "validate_argument_spec", lambda self, spec: construct(spec, self._supports_check_mode)
+        )
+        action.run(object.__new__(action), None, {})
+
+    def what(name):
+        with pytest.raises(Constructed) as caught:
+            (from_action if name in ACTIONS else from_module)(name)
+        return caught.value
+
+    return what
+
+
+def comparable(options, inner):
+    """Return options in one shape, from documentation (``inner``: "suboptions") or an argument spec ("options")."""
+    return {
+        name: {
+            "type": option.get("type", "str"),
+            "elements": option.get("elements"),
+            "required": option.get("required", False),
+            "default": option.get("default"),
+            "choices": list(option.get("choices") or ()),
+            "aliases": list(option.get("aliases") or ()),
+            "options": comparable(option.get(inner) or {}, inner),
+        }
+        for name, option in options.items()
+    }
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_documented_options_are_those_it_takes(name, documented, constructed):
+    options = comparable(documented[name]["doc"].get("options", {}), "suboptions")
+    if name == "migration_plan":  # the action looks at these itself; see the next test
+        options["settings"]["options"] = {}
+    assert options == comparable(constructed(name).argument_spec, "options")
+
+
+def test_the_documented_settings_are_those_of_the_planner(documented):
+    kinds = {str: ("str", None), bool: ("bool", None), tuple: ("list", "str")}
+    settings = comparable(documented["migration_plan"]["doc"]["options"]["settings"]["suboptions"], "suboptions")
+    shown = {name: (option["type"], option["elements"], option["default"]) for name, option in settings.items()}
+    assert shown == {
+        field.name: (
+            *kinds[type(field.default)],
+            list(field.default) if isinstance(field.default, tuple) else field.default,
+        )
+        for field in dataclasses.fields(Settings)
+    }
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_check_mode_is_supported_where_it_is_documented(name, documented, constructed):
+    attributes = documented[name]["doc"]["attributes"]
+    assert {"check_mode", "diff_mode", "idempotent"} <= set(attributes)
+    assert (attributes["check_mode"]["support"] == "full") is constructed(name).supports_check_mode
+
+
+def mistakes(given, options, where):
+    """Yield what is wrong with ``given``, the arguments of an example, in the eyes of the documented options."""
+    known = {alias: name for name, option in options.items() for alias in (name, *option["aliases"])}
+    yield from (f"{where}.{name} is not documented" for name in given if name not in known)
+    present = {known.get(name) for name in given}
+    yield from (f"{where}.{name} is missing" for name in options if options[name]["required"] and name not in present)
+    for name, value in given.items():
+        option = options.get(known.get(name), {"choices": [], "options": {}})
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str) and "{{" in one:
+                continue
+            if option["choices"] and one not in option["choices"]:
+                yield f"{where}.{name}: {one!r} is no choice"
+            if option["options"]:
+                yield from mistakes(one, option["options"], f"{where}.{name}")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_use_what_is_documented(name, documented):
+    tasks = yaml.safe_load(documented[name]["examples"])
+    used = [(module, task[module] or {}) for task in tasks for module in task if module in MODULES]
+    assert name in [module for module, _ in used]
+    found = [
+        mistake
+        for module, given in used
+        for mistake in mistakes(given, comparable(documented[module]["doc"].get("options", {}), "suboptions"), module)
+    ]
+    assert not found
