@@ -12,7 +12,7 @@ description:
   - Restarts containerd only if a file it reads at its start was changed, a restart was interrupted, or it does not run.
   - Ends with the CRI gate. If the runtime does not answer the kubelet's CRI version in time, the files of this run are
     put back, containerd is returned to them, and the module fails with the cause.
-author: unshim contributors (@unshim)
+author: unshim contributors
 options:
   state:
     description:
@@ -21,50 +21,6 @@ options:
     type: str
     choices: [present, restored]
     default: present
-  files:
-    description: The plan's file changes.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: The file.
-        type: path
-        required: true
-      before:
-        description: Its content when the plan was made; none if it was not there.
-        type: str
-      after:
-        description: Its content to be; none removes it.
-        type: str
-      mode:
-        description: Permission bits, octal.
-        type: str
-        default: '0644'
-      owner:
-        description: Owner, a name or number.
-        type: str
-        default: root
-      group:
-        description: Group, a name or number.
-        type: str
-        default: root
-      role:
-        description: What the file is for; says whether containerd has to be restarted for it.
-        type: str
-        default: other
-      secret:
-        description: Whether its content must not be shown.
-        type: bool
-        default: false
-      stage:
-        description: The plan's stage. Not used.
-        type: str
-        default: prepare
-      reason:
-        description: Why the plan holds the file. Not used.
-        type: str
-        default: ''
   modules:
     description: Kernel modules to load now. One that cannot be loaded is a warning.
     type: list
@@ -92,24 +48,11 @@ options:
     description: Seconds the CRI service may take to be ready.
     type: float
     default: 30
-  journal_root:
-    description: Directory of the node's journal.
-    type: path
-    default: /var/lib/unshim
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-    details: Content of secret files is left out.
-  idempotent:
-    description: When run twice in a row outside check mode with the same arguments, the second run indicates no change.
-    support: full
-  safe_file_operations:
-    description: Uses safe, atomic writes.
-    support: full
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.node
+  - unshim.files
+  - unshim.journal
 """
 
 EXAMPLES = r"""

@@ -13,27 +13,9 @@ description:
   - An image counts as present only if the name leads to the same image id, all of its content is there and it is
     unpacked. A run that was cut short can be run again.
   - Docker's store is not changed, and a stopped Docker is never started.
-version_added: "0.1.0"
-author:
-  - The unshim authors
+author: unshim contributors
 requirements:
-  - Python 3.6 on the node
   - C(docker) and C(ctr) on the node
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-  idempotent:
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: posix
 options:
   images:
     description: The images to move, as in RV(ignore:ansible_facts.runtime_plan) under C(images).
@@ -72,6 +54,9 @@ options:
     description: containerd's data directory, where room for the images is looked for before anything is moved.
     type: path
     default: /var/lib/containerd
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.node
 """
 
 EXAMPLES = r"""
@@ -128,6 +113,23 @@ seconds:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.unshim_node import image_stream, journal, module_run
 
+ARGUMENTS = {
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "id": {"type": "str", "required": True},
+            "names": {"type": "list", "elements": "str", "required": True},
+            "size": {"type": "int", "default": 0},
+            "pinned": {"type": "bool", "default": False},
+        },
+    },
+    "namespace": {"type": "str", "default": "k8s.io"},
+    "socket": {"type": "path", "default": "/run/containerd/containerd.sock"},
+    "root": {"type": "path", "default": "/var/lib/containerd"},
+}
+
 
 def act(module):
     params = module.params
@@ -145,22 +147,7 @@ def act(module):
 
 
 def main():
-    image = {
-        "id": {"type": "str", "required": True},
-        "names": {"type": "list", "elements": "str", "required": True},
-        "size": {"type": "int", "default": 0},
-        "pinned": {"type": "bool", "default": False},
-    }
-    module = AnsibleModule(
-        argument_spec={
-            "images": {"type": "list", "elements": "dict", "required": True, "options": image},
-            "namespace": {"type": "str", "default": "k8s.io"},
-            "socket": {"type": "path", "default": "/run/containerd/containerd.sock"},
-            "root": {"type": "path", "default": "/var/lib/containerd"},
-        },
-        supports_check_mode=True,
-    )
-    module_run.run(module, act)
+    module_run.run(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), act)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ description:
   - A package that is installed stays in its version, unless another version is asked for.
   - Configuration files that exist are kept.
   - Notes the versions before and after in the node's journal.
-author: unshim contributors (@unshim)
+author: unshim contributors
 options:
   packages:
     description:
@@ -52,23 +52,15 @@ options:
     type: str
     choices: [package]
     default: package
-  journal_root:
-    description: Directory of the node's journal.
-    type: path
-    default: /var/lib/unshim
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-    details: The transaction is simulated; package lists that lack the version are not updated then.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode with the same arguments, the second run indicates no change.
-    support: full
 notes:
   - Supports apt so far.
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.node
+  - unshim.journal
+attributes:
+  check_mode:
+    details: The transaction is simulated; package lists that lack the version are not updated then.
 """
 
 EXAMPLES = r"""

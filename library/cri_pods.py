@@ -10,7 +10,7 @@ description:
     takes their network down in an orderly way (CNI DEL), and removes them.
   - Meant for a node whose kubelet is stopped, on its way from this runtime to another. A running kubelet would start
     the pods again, so the module refuses while O(kubelet_unit) is active.
-author: unshim contributors (@unshim)
+author: unshim contributors
 options:
   state:
     description: V(absent) leaves no pod behind.
@@ -39,16 +39,9 @@ options:
     description: The unit that must not be active.
     type: str
     default: kubelet.service
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode with the same arguments, the second run indicates no change.
-    support: full
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.node
 """
 
 EXAMPLES = r"""
@@ -173,11 +166,12 @@ def act(module):
     outcome = {"changed": False, "pods": [], "stopped_containers": 0}
     client = client_for(module.params)
     if client is None:
-        if shims():
+        left = shims()
+        if left:
             raise NodeError(
                 "Nobody listens on %s, but pods still run there (containerd-shim processes %s). Start containerd "
                 "(`systemctl start containerd`) and run again."
-                % (module.params["endpoint"], ", ".join(str(pid) for pid in shims()))
+                % (module.params["endpoint"], ", ".join(str(pid) for pid in left))
             )
         return outcome
     sandboxes = client.pod_sandboxes()

@@ -9,7 +9,7 @@ description:
   - Asks the runtime over its CRI socket, in the API version the kubelet speaks, for its version and conditions, and
     whether images are present. Needs no crictl on the node.
   - Fails if a required condition is false or an image is missing after O(timeout).
-author: unshim contributors (@unshim)
+author: unshim contributors
 options:
   endpoint:
     description: The CRI endpoint, as the kubelet is given it.
@@ -35,17 +35,14 @@ options:
     description: Seconds to go on asking.
     type: float
     default: 30
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.node
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
     details: Changes nothing at any time. In check mode what is not ready is a warning, as steps before it did nothing.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: none
-  idempotent:
-    description: When run twice in a row outside check mode with the same arguments, the second run indicates no change.
-    support: full
 """
 
 EXAMPLES = r"""

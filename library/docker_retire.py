@@ -13,27 +13,10 @@ description:
   - V(removed) removes Docker's packages, bridge, firewall chains and sockets for good, and its data if asked. Nothing
     else is removed with it.
   - Every state can be asked for again at any moment, also after a crash in the middle of it.
-version_added: "0.1.0"
-author:
-  - The unshim authors
+author: unshim contributors
 requirements:
-  - Python 3.6 and systemd on the node
+  - systemd on the node
   - C(docker) for O(state=retired)
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-  idempotent:
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: posix
 options:
   state:
     description: What Docker shall be.
@@ -76,6 +59,9 @@ options:
     description: Whether O(state=removed) deletes Docker's data directory, with every image, container and volume in it.
     type: bool
     default: false
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.node
 """
 
 EXAMPLES = r"""
@@ -140,6 +126,18 @@ from ansible.module_utils.unshim_node import (
     module_run,
 )
 from ansible.module_utils.unshim_node.errors import NodeError
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["retired", "restored", "removed"], "required": True},
+    "stop_foreign": {"type": "list", "elements": "str", "default": []},
+    "grace_limit": {"type": "int", "default": 30},
+    "kubelet_unit": {"type": "str", "default": "kubelet.service"},
+    "containerd_socket": {"type": "path", "default": "/run/containerd/containerd.sock"},
+    "cni_cache_dir": {"type": "path", "default": "/var/lib/cni/cache"},
+    "cni_conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
+    "cni_bin_dirs": {"type": "list", "elements": "path", "default": ["/opt/cni/bin"]},
+    "delete_data": {"type": "bool", "default": False},
+}
 
 
 def retired(module, record):
@@ -221,7 +219,7 @@ def removed(module, record):
         "units": units,
         "diff": diff(going, []),
         "warnings": [
-            "The chain %s of %s has rules that are not Docker's, so it stays." % (chain, program)
+            "The chain %s of %s has rules that are not Docker's, or is used by such, so it stays." % (chain, program)
             for program, (_, chains) in sorted(firewall.items())
             for chain in chains
         ],
@@ -268,21 +266,7 @@ def act(module):
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["retired", "restored", "removed"], "required": True},
-            "stop_foreign": {"type": "list", "elements": "str", "default": []},
-            "grace_limit": {"type": "int", "default": 30},
-            "kubelet_unit": {"type": "str", "default": "kubelet.service"},
-            "containerd_socket": {"type": "path", "default": "/run/containerd/containerd.sock"},
-            "cni_cache_dir": {"type": "path", "default": "/var/lib/cni/cache"},
-            "cni_conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
-            "cni_bin_dirs": {"type": "list", "elements": "path", "default": ["/opt/cni/bin"]},
-            "delete_data": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    module_run.run(module, act)
+    module_run.run(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), act)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ description:
   - Applies the plan's changes to the kubelet's files, wherever its flags are defined, and proves that the kubelet
     starts with them and stays up.
   - Every original is in the node's journal before it is touched, and comes back byte for byte.
-author: unshim contributors (@unshim)
+author: unshim contributors
 options:
   state:
     description:
@@ -22,48 +22,6 @@ options:
     required: true
   files:
     description: The plan's changes to the kubelet's files.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: The file.
-        type: path
-        required: true
-      before:
-        description: Its content when the plan was made; none if it was not there.
-        type: str
-      after:
-        description: Its content to be; none removes it.
-        type: str
-      mode:
-        description: Permission bits, octal.
-        type: str
-        default: '0644'
-      owner:
-        description: Owner, a name or number.
-        type: str
-        default: root
-      group:
-        description: Group, a name or number.
-        type: str
-        default: root
-      role:
-        description: What the file is for.
-        type: str
-        default: other
-      secret:
-        description: Whether its content must not be shown.
-        type: bool
-        default: false
-      stage:
-        description: The plan's stage. Not used.
-        type: str
-        default: prepare
-      reason:
-        description: Why the plan holds the file. Not used.
-        type: str
-        default: ''
   endpoint:
     description: The CRI endpoint the kubelet has to use.
     type: str
@@ -84,24 +42,11 @@ options:
     description: The kubelet's systemd unit.
     type: str
     default: kubelet.service
-  journal_root:
-    description: Directory of the node's journal.
-    type: path
-    default: /var/lib/unshim
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-    details: Content of secret files is left out.
-  idempotent:
-    description: When run twice in a row outside check mode with the same arguments, the second run indicates no change.
-    support: full
-  safe_file_operations:
-    description: Uses safe, atomic writes.
-    support: full
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.node
+  - unshim.files
+  - unshim.journal
 """
 
 EXAMPLES = r"""

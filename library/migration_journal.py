@@ -8,7 +8,7 @@ short_description: Read and write the journal of a node's migration
 description:
   - Returns the journal a node keeps of its move from Docker to containerd, after noting what is asked.
   - Without options other than O(journal_root) it only reads.
-author: unshim contributors (@unshim)
+author: unshim contributors
 options:
   state:
     description:
@@ -32,20 +32,10 @@ options:
     description: Annotations of the Kubernetes node before the migration, for the way back. The first time counts.
     type: dict
     default: {}
-  journal_root:
-    description: Directory of the journal.
-    type: path
-    default: /var/lib/unshim
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode with the same arguments, the second run indicates no change.
-    support: full
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.node
+  - unshim.journal
 """
 
 EXAMPLES = r"""

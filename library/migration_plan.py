@@ -9,23 +9,7 @@ description:
     Docker for containerd, what will not be carried over and why, and what blocks it.
   - Runs on the controller and changes nothing. The modules that change the node take their parts of the plan, with
     what was seen (C(before)) and what is wanted (C(after)), and refuse a node that changed meanwhile.
-version_added: "0.1.0"
-author:
-  - The unshim authors
-attributes:
-  action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
-    support: full
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-    details: Shows the planned change of every file; the content of secret ones is hidden.
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
+author: unshim contributors
 options:
   facts:
     description: What was seen on the node; RV(ignore:ansible_facts.runtime) if not given.
@@ -73,6 +57,12 @@ options:
         description: Move every image, not only those of the node's pods.
         type: bool
         default: false
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.action
+attributes:
+  diff_mode:
+    details: Shows the planned change of every file; the content of secret ones is hidden.
 """
 
 EXAMPLES = r"""

@@ -13,12 +13,8 @@ description:
   - A gate that cannot be tried is skipped and says why; a gate that fails fails the module, after all were tried.
   - The pod is always deleted, and one that an interrupted run left behind is removed first. It stops by itself after 15 minutes.
   - Runs on the controller; use it with C(delegate_to=localhost).
-author: unshim contributors (@unshim)
+author: unshim contributors
 options:
-  node_name:
-    description: Name of the Kubernetes node.
-    type: str
-    required: true
   state:
     description:
       - V(passed) runs the pod.
@@ -67,29 +63,17 @@ options:
   before:
     description: The RV(pods) of an earlier run on this node, to be compared with its pods now.
     type: dict
-  kubeconfig:
-    description: Kubeconfig on the controller; empty means E(KUBECONFIG), else C(~/.kube/config).
-    type: path
-    default: ""
-  context:
-    description: Context in the kubeconfig; empty means its current one.
-    type: str
-    default: ""
-  api_timeout:
-    description: Seconds for which an API server that does not answer is asked again; 120 if left out.
-    type: int
-requirements:
-  - kubernetes (Python package, on the controller)
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.kubernetes
 attributes:
   check_mode:
-    description: Can run in check mode; it then reads the cluster and starts no pod.
-    support: full
+    details: It then reads the cluster and starts no pod.
   diff_mode:
-    description: Nothing is there to compare, since nothing stays.
     support: none
+    details: Nothing is there to compare, since nothing stays.
   idempotent:
-    description: Leaves nothing behind; reports a change only if it removed a pod of an earlier run.
-    support: full
+    details: Leaves nothing behind; reports a change only if it removed a pod of an earlier run.
 """
 
 EXAMPLES = r"""
@@ -153,8 +137,26 @@ from ansible.module_utils.unshim.node_gate import Gate
 from ansible.module_utils.unshim_kube import node_view, services
 from ansible.module_utils.unshim_kube.canary import Canary, remove_leftovers, repeat
 from ansible.module_utils.unshim_kube.errors import KubeError
-from ansible.module_utils.unshim_kube.module_run import CONNECTION_OPTIONS, run
+from ansible.module_utils.unshim_kube.module_run import KUBERNETES_OPTIONS, run
 
+ARGUMENTS = dict(
+    KUBERNETES_OPTIONS,
+    state={"type": "str", "choices": ["passed", "snapshot"], "default": "passed"},
+    image={"type": "str"},
+    has_shell={"type": "bool", "default": True},
+    command={"type": "list", "elements": "str", "default": []},
+    image_pull_policy={
+        "type": "str",
+        "choices": ["IfNotPresent", "Never", "Always"],
+        "default": "IfNotPresent",
+    },
+    namespace={"type": "str", "default": "default"},
+    runtime={"type": "str", "choices": ["containerd", "docker"], "default": "containerd"},
+    timeout={"type": "int", "default": 120},
+    network_timeout={"type": "int", "default": 60},
+    delete_timeout={"type": "int", "default": 60},
+    before={"type": "dict"},
+)
 NO_SHELL = "the image has no shell; name one that has with unshim_canary_image"
 
 
@@ -361,25 +363,7 @@ def stop_on_signal(number, _frame):
 
 def main():
     module = AnsibleModule(
-        argument_spec=dict(
-            CONNECTION_OPTIONS,
-            node_name={"type": "str", "required": True},
-            state={"type": "str", "choices": ["passed", "snapshot"], "default": "passed"},
-            image={"type": "str"},
-            has_shell={"type": "bool", "default": True},
-            command={"type": "list", "elements": "str", "default": []},
-            image_pull_policy={
-                "type": "str",
-                "choices": ["IfNotPresent", "Never", "Always"],
-                "default": "IfNotPresent",
-            },
-            namespace={"type": "str", "default": "default"},
-            runtime={"type": "str", "choices": ["containerd", "docker"], "default": "containerd"},
-            timeout={"type": "int", "default": 120},
-            network_timeout={"type": "int", "default": 60},
-            delete_timeout={"type": "int", "default": 60},
-            before={"type": "dict"},
-        ),
+        argument_spec=ARGUMENTS,
         required_if=[("state", "passed", ["image"])],
         supports_check_mode=True,
     )

@@ -13,12 +13,8 @@ description:
   - Notes on the node, in the annotation C(unshim.io/cordoned), that it was cordoned here, and if it was cordoned before;
     a node that was cordoned before stays so when this module uncordons it.
   - Runs on the controller; use it with C(delegate_to=localhost).
-author: unshim contributors (@unshim)
+author: unshim contributors
 options:
-  node_name:
-    description: Name of the Kubernetes node.
-    type: str
-    required: true
   state:
     description:
       - V(drained) cordons the node and evicts its pods; static pods and those of DaemonSets stay.
@@ -55,29 +51,14 @@ options:
     description: Why the node is cordoned, for whoever reads the annotation.
     type: str
     default: move to containerd
-  kubeconfig:
-    description: Kubeconfig on the controller; empty means E(KUBECONFIG), else C(~/.kube/config).
-    type: path
-    default: ""
-  context:
-    description: Context in the kubeconfig; empty means its current one.
-    type: str
-    default: ""
-  api_timeout:
-    description: Seconds for which an API server that does not answer is asked again; 120 if left out.
-    type: int
-requirements:
-  - kubernetes (Python package, on the controller)
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.kubernetes
 attributes:
-  check_mode:
-    description: Can run in check mode and say what it would do.
-    support: full
   diff_mode:
-    description: Shows the cordon and the pods that leave.
-    support: full
+    details: Shows the cordon and the pods that leave.
   idempotent:
-    description: A node that is drained by unshim already, and has nothing to evict, is not changed.
-    support: full
+    details: A node that is drained by unshim already, and has nothing to evict, is not changed.
 """
 
 EXAMPLES = r"""
@@ -145,7 +126,19 @@ from ansible.module_utils.unshim import drain
 from ansible.module_utils.unshim_kube import eviction, node_view
 from ansible.module_utils.unshim_kube.cordon import change_node
 from ansible.module_utils.unshim_kube.errors import KubeError
-from ansible.module_utils.unshim_kube.module_run import CONNECTION_OPTIONS, run
+from ansible.module_utils.unshim_kube.module_run import KUBERNETES_OPTIONS, run
+
+ARGUMENTS = dict(
+    KUBERNETES_OPTIONS,
+    state={"type": "str", "choices": ["drained", "cordoned", "uncordoned"], "default": "drained"},
+    timeout={"type": "int", "default": 600},
+    grace_period={"type": "int", "default": -1},
+    force={"type": "bool", "default": False},
+    delete_emptydir_data={"type": "bool", "default": False},
+    allow_no_room={"type": "bool", "default": False},
+    force_uncordon={"type": "bool", "default": False},
+    reason={"type": "str", "default": "move to containerd"},
+)
 
 
 def act(module, api):
@@ -346,22 +339,7 @@ def user_name():
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=dict(
-            CONNECTION_OPTIONS,
-            node_name={"type": "str", "required": True},
-            state={"type": "str", "choices": ["drained", "cordoned", "uncordoned"], "default": "drained"},
-            timeout={"type": "int", "default": 600},
-            grace_period={"type": "int", "default": -1},
-            force={"type": "bool", "default": False},
-            delete_emptydir_data={"type": "bool", "default": False},
-            allow_no_room={"type": "bool", "default": False},
-            force_uncordon={"type": "bool", "default": False},
-            reason={"type": "str", "default": "move to containerd"},
-        ),
-        supports_check_mode=True,
-    )
-    run(module, act)
+    run(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), act)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,8 @@ description:
     O(newer_than) rejects a Ready that was reported before the kubelet was restarted.
   - Sets annotations of the node, after the wait. In check mode it looks once and does not wait.
   - Runs on the controller; use it with C(delegate_to=localhost).
-author: unshim contributors (@unshim)
+author: unshim contributors
 options:
-  node_name:
-    description: Name of the Kubernetes node.
-    type: str
-    required: true
   state:
     description: What to do, see above.
     type: str
@@ -54,29 +50,15 @@ options:
     description: Annotations the node shall have; null as a value removes one.
     type: dict
     default: {}
-  kubeconfig:
-    description: Kubeconfig on the controller; empty means E(KUBECONFIG), else C(~/.kube/config).
-    type: path
-    default: ""
-  context:
-    description: Context in the kubeconfig; empty means its current one.
-    type: str
-    default: ""
   api_timeout:
-    description: Seconds for which an API server that does not answer is asked again; if left out, 10, or O(timeout) with O(state=ready).
-    type: int
-requirements:
-  - kubernetes (Python package, on the controller)
+    description:
+      - Seconds for which an API server that does not answer is asked again; if left out, 10, or O(timeout) with O(state=ready).
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.kubernetes
 attributes:
-  check_mode:
-    description: Can run in check mode and say what it would do.
-    support: full
   diff_mode:
-    description: Shows the annotations that change.
-    support: full
-  idempotent:
-    description: Changes nothing if the annotations are as wanted.
-    support: full
+    details: Shows the annotations that change.
 """
 
 EXAMPLES = r"""
@@ -150,8 +132,19 @@ from ansible.module_utils.unshim import node_gate
 from ansible.module_utils.unshim_kube import node_view
 from ansible.module_utils.unshim_kube.cordon import change_node
 from ansible.module_utils.unshim_kube.errors import KubeError, Unreachable
-from ansible.module_utils.unshim_kube.module_run import CONNECTION_OPTIONS, run
+from ansible.module_utils.unshim_kube.module_run import KUBERNETES_OPTIONS, run
 
+ARGUMENTS = dict(
+    KUBERNETES_OPTIONS,
+    state={"type": "str", "choices": ["present", "ready"], "default": "present"},
+    runtime={"type": "str", "choices": ["containerd", "docker"], "default": "containerd"},
+    timeout={"type": "int", "default": 300},
+    newer_than={"type": "float", "default": 0.0},
+    pods_back={"type": "bool", "default": False},
+    static_pods_runtime={"type": "str", "choices": ["", "containerd", "docker"], "default": ""},
+    before={"type": "dict"},
+    annotations={"type": "dict", "default": {}},
+)
 PAUSE = 1.0  # seconds between two looks
 
 
@@ -164,9 +157,7 @@ def act(module, api):
     else:
         node = node_view.get_node(api, params["node_name"])
         pods = node_view.pods_on(api, params["node_name"])
-    changed, diff, before = (
-        annotate(module, api, params["annotations"] or {}) if params["annotations"] else (False, None, {})
-    )
+    changed, diff, before = annotate(module, api, params["annotations"]) if params["annotations"] else (False, None, {})
     facts = node_gate.summarize(node)
     result = {
         "changed": changed,
@@ -237,21 +228,7 @@ def annotate(module, api, wanted):
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=dict(
-            CONNECTION_OPTIONS,
-            node_name={"type": "str", "required": True},
-            state={"type": "str", "choices": ["present", "ready"], "default": "present"},
-            runtime={"type": "str", "choices": ["containerd", "docker"], "default": "containerd"},
-            timeout={"type": "int", "default": 300},
-            newer_than={"type": "float", "default": 0.0},
-            pods_back={"type": "bool", "default": False},
-            static_pods_runtime={"type": "str", "choices": ["", "containerd", "docker"], "default": ""},
-            before={"type": "dict"},
-            annotations={"type": "dict", "default": {}},
-        ),
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     wait = module.params["timeout"] if module.params["state"] == "ready" else 10
     wrong = [
         key for key, value in (module.params["annotations"] or {}).items() if not isinstance(value, (str, type(None)))

@@ -15,22 +15,20 @@ description:
     returned as they are; a proxy's or registry's password that is written in one is therefore part of the result. Like
     M(ansible.builtin.setup), the result is not printed by C(-v).
 options: {}
-attributes:
-  check_mode:
-    description: Does the same with C(--check), as it changes nothing.
-    support: full
-  diff_mode:
-    description: There is nothing to show, as it changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing, however often it runs.
-    support: full
 notes:
   - Run it as root (C(become)). As another user it returns what that user may see, and names the rest in
     C(ansible_facts.runtime.not_seen).
   - The controller needs Python 3.11 or later with C(cattrs).
-author:
-  - unshim contributors
+author: unshim contributors
+extends_documentation_fragment:
+  - unshim.attributes
+  - unshim.action
+attributes:
+  check_mode:
+    details: Does the same with C(--check), as it changes nothing.
+  diff_mode:
+    support: none
+    details: There is nothing to show, as it changes nothing.
 """
 
 EXAMPLES = r"""

@@ -19,8 +19,9 @@ except ImportError:
 if TYPE_CHECKING:
     from .client import Api
 
-#: The options every such module has; documented in each.
-CONNECTION_OPTIONS: dict[str, Any] = {
+#: The options every such module has; documented in doc_fragments/unshim.py.
+KUBERNETES_OPTIONS: dict[str, Any] = {
+    "node_name": {"type": "str", "required": True},
     "kubeconfig": {"type": "path", "default": ""},
     "context": {"type": "str", "default": ""},
     "api_timeout": {"type": "int"},

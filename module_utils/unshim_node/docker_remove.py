@@ -89,7 +89,7 @@ def firewall_rules(text: str) -> Tuple[List[Rule], List[str]]:
     table = ""
     rules: List[Tuple[str, List[str]]] = []
     chains: List[Tuple[str, str]] = []
-    kept: List[str] = []
+    kept: List[Tuple[str, str]] = []
     for line in text.splitlines():
         if line.startswith("*"):
             table = line[1:].strip()
@@ -101,18 +101,23 @@ def firewall_rules(text: str) -> Tuple[List[Rule], List[str]]:
         if chain == "DOCKER-USER" and any(
             where == table and words[1] == chain and words[2:] != ["-j", "RETURN"] for where, words in rules
         ):
-            kept.append(chain)
-    # A chain that a kept one jumps to stays too.
-    gone = [(where, chain) for where, chain in chains if chain not in kept]
+            kept.append((table, chain))
+    # A chain that a kept one jumps to stays too: iptables deletes none that is in use. The list grows as it is read.
+    for where, chain in kept:
+        for table, words in rules:
+            target = (table, _target(words))
+            if (table, words[1]) == (where, chain) and target in chains and target not in kept:
+                kept.append(target)
+    gone = [one for one in chains if one not in kept]
     calls = []
     for table, words in rules:
         chain, target = words[1], _target(words)
         in_gone = (table, chain) in gone
-        jumps = (table, target) in gone and chain not in kept
+        jumps = (table, target) in gone
         if in_gone or jumps or _is_bridge_rule(table, words):
             calls.append(Rule(table, ("-D",) + tuple(words[1:])))
     calls.extend(Rule(table, ("-X", chain)) for table, chain in gone)
-    return calls, kept
+    return calls, [chain for _, chain in kept]
 
 
 def _words(line):

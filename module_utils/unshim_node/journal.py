@@ -174,7 +174,12 @@ class Journal(object):
         return True
 
     def set_source(self, source):
-        return self._set("source", None, source)
+        self.lock()
+        if self.source == source:
+            return False
+        self._data["source"] = source
+        self._save()
+        return True
 
     def note(self, key, value):
         """Keep a small fact; None removes it."""
@@ -488,14 +493,6 @@ class Journal(object):
         if name in self._data[section]:
             return False
         self._data[section][name] = value
-        self._save()
-        return True
-
-    def _set(self, section, name, value):
-        self.lock()
-        if self._data[section] == value:
-            return False
-        self._data[section] = value
         self._save()
         return True
 

@@ -8,7 +8,6 @@ from typing import Dict, List, NamedTuple, Tuple
 from . import commands
 from .errors import NodeError
 
-NAME = "apt"
 LOCK_WAIT = 120  # s
 TIMEOUT = 900  # s for one apt-get that downloads
 ENVIRONMENT = {

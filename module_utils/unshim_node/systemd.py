@@ -1,7 +1,6 @@
 """systemd units, by systemctl. Every failure names the unit and quotes the end of its log."""
 
 import re
-import time
 from typing import Dict
 
 from . import commands
@@ -137,26 +136,6 @@ def unmask(unit):
 def daemon_reload():
     """Make systemd read its unit files again."""
     commands.run(["systemctl", "daemon-reload"], timeout=90)
-
-
-def wait_active(unit, seconds):
-    """Wait until the unit is active.
-
-    Raises:
-        NodeError: it failed, or is not active after ``seconds``; with the end of its log.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        state = show(unit)["ActiveState"]
-        if state == "active":
-            return
-        if state == "failed" or time.monotonic() >= deadline:
-            raise NodeError(
-                "The unit %s is %s, not active, after %g s. The end of its log:\n%s"
-                % (unit, state, seconds, log(unit)),
-                {"unit": unit, "unit_state": state},
-            )
-        time.sleep(0.2)
 
 
 def _change(verb, unit, timeout):
