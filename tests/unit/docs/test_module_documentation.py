@@ -27,6 +27,7 @@ class Constructed(Exception):
 # ansible-core, and modules that run in it no longer report their warnings.
 ASK_ACTION = """
 import importlib.util, json, sys
+from ansible.plugins.action import ActionBase
 
 class Constructed(Exception):
     pass
