@@ -433,7 +433,7 @@ class TestContainerdInstall:
     def apt(self, node):
         node.unit("containerd.service", LoadState="not-found", ActiveState="inactive", UnitFileState="")
         node.program("dpkg-query", f'case "$3" in *Version*) cat {node.root}/versions;; esac')
-        node.program("apt-cache", 'echo " $2 | 1.6.20 | http://deb.debian.org/debian"')
+        node.program("apt-cache", 'echo " $2 | 1.6.20 | http://mirror.example/debian"')
         node.program("apt-mark", f'test "$1" = showhold && cat {node.root}/holds; echo "$@" >>{node.units}/calls')
         node.program(
             "apt-get",
