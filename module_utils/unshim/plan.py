@@ -139,6 +139,8 @@ def _plan_migrate(draft: Draft) -> None:
     read_daemon_json(draft)
     if draft.source == "containerd" and _is_moved(draft):
         _keep(draft)
+        if not draft.done:  # the API is told after the switch, so a run cut short may not have come to it
+            _plan_annotation(draft)
         return
     draft.containerd = compat.choose(facts, draft.settings.containerd_package, draft.settings.containerd_version)
     check_docker(draft)
@@ -159,6 +161,11 @@ def _plan_migrate(draft: Draft) -> None:
     plan_images(draft)
     plan_kubelet(draft, line)
     _plan_switch_units(draft)
+    _plan_annotation(draft)
+
+
+def _plan_annotation(draft: Draft) -> None:
+    """Plan kubeadm's record of the CRI socket, where kubeadm is used at all."""
     if (
         draft.file("/etc/kubernetes").kind == "directory"
         or draft.file("/var/lib/kubelet/kubeadm-flags.env").kind != "missing"
