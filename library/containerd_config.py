@@ -243,6 +243,12 @@ def present(module):
     was_active = unit["ActiveState"] == "active"
     was_enabled = unit["UnitFileState"] not in ("disabled", "")
     restart = bool(journal.get(PENDING)) or not was_active or any(containerd.needs_restart(one) for one in pending)
+    if restart and was_active and unit["KillMode"] not in ("", "process", "none"):
+        raise NodeError(
+            "containerd.service has KillMode=%s, so a restart of it would kill every container on this node; nothing was "
+            "changed. Run `systemctl edit containerd`, add [Service] and KillMode=process, and run again."
+            % unit["KillMode"]
+        )
     reload = unit["NeedDaemonReload"] == "yes" or any(containerd.is_unit_file(one["path"]) for one in pending)
     outcome = {
         "restarted": restart,

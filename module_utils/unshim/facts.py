@@ -55,6 +55,7 @@ class Unit:
     drop_in_paths: tuple[str, ...] = ()
     main_pid: int = 0
     need_daemon_reload: bool = False
+    kill_mode: str = ""  # what systemd does to what the unit started: "process" spares containers
     environment_files: tuple[str, ...] = ()  # as systemd resolved them, present or not
 
 

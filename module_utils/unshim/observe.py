@@ -147,6 +147,7 @@ def _unit(section: Section) -> Unit:
         drop_in_paths=tuple(values.get("DropInPaths", "").split()),
         main_pid=int(values.get("MainPID") or 0),
         need_daemon_reload=values.get("NeedDaemonReload") == "yes",
+        kill_mode=values.get("KillMode", ""),
         environment_files=tuple(environment_files),
     )
 

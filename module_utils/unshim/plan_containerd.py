@@ -213,7 +213,16 @@ def plan_containerd_unit(draft: Draft) -> None:
             "Run `systemctl unmask containerd` if containerd may run on this node.",
         )
         return
-    if configured or installing or unit.active_state != "active":
+    restart = configured or installing or unit.active_state != "active"
+    if restart and unit.active_state == "active" and unit.kill_mode not in ("", "process", "none"):
+        # systemd.kill(5): with any other mode a restart ends the shims, and with them every container.
+        draft.block(
+            "containerd-kill-mode",
+            f"containerd.service has KillMode={unit.kill_mode}, so a restart of it would kill every container on this node",
+            "Run `systemctl edit containerd`, add [Service] and KillMode=process, and plan again.",
+        )
+        return
+    if restart:
         if unit.load_state == "not-found":
             why = "it was just installed"
         else:

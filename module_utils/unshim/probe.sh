@@ -243,7 +243,7 @@ find_units() {
   fi
   # shellcheck disable=SC2086 # one argument per unit
   units=$(t systemctl show --no-pager -p LoadState -p ActiveState -p UnitFileState -p FragmentPath -p DropInPaths \
-    -p MainPID -p NeedDaemonReload -p EnvironmentFiles -p Id $UNITS)
+    -p MainPID -p NeedDaemonReload -p KillMode -p EnvironmentFiles -p Id $UNITS)
   if [ -z "$units" ]; then
     not_seen 'units: systemctl show did not answer'
     return

@@ -18,6 +18,7 @@ PROPERTIES = (
     "Result",
     "ExecMainStatus",
     "NeedDaemonReload",
+    "KillMode",
 )
 START_TIMEOUT = 120  # s; longer than systemd's own default of 90, so that systemd's verdict comes first
 LOG_LINES = 15  # shown

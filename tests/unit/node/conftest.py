@@ -3,4 +3,12 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+
+@pytest.fixture(autouse=True)
+def on_a_node(monkeypatch):
+    """A module runs in a process of its own, never in a controller's, whatever another test has imported here."""
+    monkeypatch.setattr("ansible.module_utils._internal.is_controller", False, raising=False)

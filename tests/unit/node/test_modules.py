@@ -120,6 +120,12 @@ class TestContainerdConfig:
         again = self.present(self.config_change("new\n"))
         assert (again["changed"], again["restarted"], self.node.calls()) == (False, False, [])
 
+    def test_a_restart_that_would_take_containers_along_is_refused(self):
+        self.node.unit("containerd.service", KillMode="control-group")
+        result = self.present(self.config_change("new\n"))
+        assert result["failed"] and "KillMode=process" in result["msg"]
+        assert (self.config.read_text(), self.node.calls()) == ("old\n", [])
+
     def test_check_mode_predicts_exactly_that(self):
         result = self.present(self.config_change("new\n"), check=True)
         assert (result["changed"], result["restarted"]) == (True, True)

@@ -90,6 +90,9 @@ CASES = {
     "CIDR registry": ({"files": {DAEMON: {"content": '{"insecure-registries": ["10.0.0.0/8"]}'}}}, {}, "registry-network", "warn", ["10.0.0.0/8"]),
     "no such package": ({}, {"containerd_package": "containerd.io"}, "containerd-package-conflict", "block", ["containerd.io"]),
     "masked containerd": ({"units": {"containerd.service": {"load_state": "masked"}}}, {}, "containerd-masked", "block", []),
+    "containerd that takes containers along": (
+        {"units": {"containerd.service": {"kill_mode": "control-group"}}}, {}, "containerd-kill-mode", "block", ["KillMode=control-group"],
+    ),
     "endpoint with a blank": ({}, {"cri_endpoint": "unix:///run/a b"}, "kubelet-flags-unparsable", "block", ["cri_endpoint"]),
     "sysctl taken back": (
         {"files": {"/etc/sysctl.d/zz.conf": {"kind": "file", "content": "net.ipv4.ip_forward=0"}}}, {}, "sysctl-overridden", "warn", ["/etc/sysctl.d/zz.conf"],
