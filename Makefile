@@ -5,10 +5,13 @@ LAB := molecule/_lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup lab-up lab-down lab-clean demo test test-full lint unit bench
+.PHONY: help venv setup lab-up lab-down lab-clean demo test test-full lint unit bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+venv: ## The controller's virtual environment only: enough to run the playbooks on one's own nodes
+	@bash $(LAB)/host/python.sh >/dev/null
 
 setup: ## Install what is missing on this machine, start Docker if none answers, make .venv
 	@bash $(LAB)/host/packages.sh
