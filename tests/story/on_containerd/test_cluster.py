@@ -160,3 +160,9 @@ def test_a_second_run_changes_nothing(lab):
     run = lab.playbook("migrate")
     assert run.code == 0, run.output
     assert {node: run.recap()[node]["changed"] for node in lab.nodes} == dict.fromkeys(lab.nodes, 0)
+
+
+def test_verify_proves_it_again(lab):
+    run = lab.playbook("verify")
+    assert run.code == 0, run.output
+    assert {node: run.recap()[node]["changed"] for node in lab.nodes} == dict.fromkeys(lab.nodes, 0)
