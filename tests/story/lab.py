@@ -54,6 +54,16 @@ class Lab:
     def get(self, *arguments):
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
+    def object_versions(self):
+        """Return {kind/namespace/name: [uid, resourceVersion]} of objects that nothing should write during a move."""
+        return {
+            "/".join([item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]]): [
+                item["metadata"]["uid"],
+                item["metadata"]["resourceVersion"],
+            ]
+            for item in self.get("secrets,serviceaccounts,clusterroles,services", "-A")["items"]
+        }
+
     def playbook(self, name, *arguments, inventory="inventory/lab/hosts.yml"):
         """Run one of unshim's playbooks as a user would: from the checkout, with its ansible.cfg."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))}

@@ -32,15 +32,8 @@ def test_every_container_of_the_control_plane_is_containerds(lab):
 
 
 def test_etcd_still_has_what_it_had(lab):
-    before = lab.remembered("objects")
-    items = lab.get("secrets,serviceaccounts,clusterroles,services", "-A")["items"]
-    now = {
-        "/".join([i["kind"], i["metadata"].get("namespace", ""), i["metadata"]["name"]]): [
-            i["metadata"]["uid"],
-            i["metadata"]["resourceVersion"],
-        ]
-        for i in items
-    }
+    before, now = lab.remembered("objects"), lab.object_versions()
+    assert before
     assert {key: now.get(key) for key in before} == before
 
 

@@ -24,24 +24,12 @@ def announced(lab):
     return plans
 
 
-def objects(lab):
-    """Return {kind/namespace/name: uid and resourceVersion} of objects that nothing should write during a move."""
-    items = lab.get("secrets,serviceaccounts,clusterroles,services", "-A")["items"]
-    return {
-        "/".join([item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]]): [
-            item["metadata"]["uid"],
-            item["metadata"]["resourceVersion"],
-        ]
-        for item in items
-    }
-
-
 def test_record_the_cluster_as_it_is(lab):
     plans = announced(lab)
     assert set(plans) == set(lab.nodes)
     lab.remember("plans", plans)
     lab.remember("before", {node: node_snapshot.take(lab, node) for node in lab.nodes})
-    lab.remember("objects", objects(lab))
+    lab.remember("objects", lab.object_versions())
     lab.remember(
         "docker_images", {node: lab.on(node, "docker images -a --no-trunc -q | sort").split() for node in lab.nodes}
     )
