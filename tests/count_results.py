@@ -1,4 +1,7 @@
-"""Add up JUnit files and print one closing line; fail where a phase that must have run left no result."""
+"""Add up JUnit files and print one closing line; fail where a phase that must have run left no result.
+
+With --failures only what failed is named, shortly: the last lines of a log are often all that is kept of it.
+"""
 
 import sys
 from pathlib import Path
@@ -13,6 +16,18 @@ EXPECTED = (
     "migrate/migrated_again+nodes",
     "migrate/committed",
 )
+
+
+def failures(directory: Path) -> list[str]:
+    """Return one short paragraph for each failed test: its name and the lines of the report that say what differed."""
+    found = []
+    for path in sorted(directory.rglob("*.xml")):
+        for case in ElementTree.parse(path).iter("testcase"):
+            for problem in (*case.findall("failure"), *case.findall("error")):
+                lines = [line[:300] for line in (problem.text or "").splitlines() if line.startswith("E ")]
+                lines = lines or [(problem.get("message") or "")[:300]]
+                found.append("\n".join([f"FAILED {path.stem}: {case.get('classname')}.{case.get('name')}", *lines[:8]]))
+    return found
 
 
 def main(directory: Path) -> int:
@@ -35,4 +50,7 @@ def main(directory: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    if sys.argv[1] == "--failures":
+        print("\n".join(failures(Path(sys.argv[2]))))
+    else:
+        sys.exit(main(Path(sys.argv[1])))

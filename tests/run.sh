@@ -24,6 +24,7 @@ leave_nothing_behind() {
   local code=$?
   trap - EXIT
   make --no-print-directory lab-down || code=1
+  if [ "$code" -ne 0 ]; then python tests/count_results.py --failures build/junit || true; fi
   exit "$code"
 }
 

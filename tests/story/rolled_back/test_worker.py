@@ -25,6 +25,7 @@ def test_docker_still_has_its_images(lab):
 
 
 def test_its_pods_are_back_on_docker(lab):
+    lab.wait_for_pods(NODE)  # what only this node can run was scheduled the moment it was opened
     running = [
         pod
         for pod in lab.get("pods", "-A", "--field-selector", f"spec.nodeName={NODE}")["items"]
