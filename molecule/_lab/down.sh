@@ -28,7 +28,7 @@ remove_images() {
 
 if docker info >/dev/null 2>&1; then
     with_progress "remove the machines" remove_machines
-    rm -rf "$REPO_DIR/build/lab"
+    rm -rf "$REPO_DIR"/build/lab{,-*}
     [ "${1:-}" != --clean ] || with_progress "remove the images" remove_images
 fi
 "$LAB_DIR/host/docker.sh" stop

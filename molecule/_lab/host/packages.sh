@@ -14,6 +14,7 @@ wanted=(
     shellcheck:shellcheck
     make:make
     git:git
+    openssl:openssl
 )
 
 missing=()

@@ -54,10 +54,18 @@ build pause pause BUILDER="$builder"
 pushed[pause:3.2]=$image
 build busybox busybox BASE="$base"
 pushed[busybox:1.35]=$image
+busybox=$image
+# Each with a layer of its own, to be pulled before and after a move. A mirror is asked for library/NAME.
+for sample in by-digest {plain,private,range,library/mirrored}-{before,after}; do
+    build "sample-${sample#*/}" sample BUSYBOX="$busybox" NAME="$sample"
+    pushed[$sample:1]=$image
+done
 build web web BUILDER="$builder"
 pushed[web:1]=$image
 build dns dns BASE="$base"
 pushed[dns:1]=$image
+build proxy proxy BASE="$base"
+proxy=$image
 build registry-empty registry BASE="$base"
 registry_empty=$image
 
@@ -105,6 +113,6 @@ pairs() {
     for suite in "${!images[@]}"; do printf '%s %s\n' "$suite" "${images[$suite]}"; done |
         jq -R -n '[inputs / " " | {(.[0]): .[1]}] | add'
 }
-jq -n --arg registry "$registry" --arg binaries "$binaries" \
+jq -n --arg registry "$registry" --arg proxy "$proxy" --arg binaries "$binaries" \
     --argjson node "$(pairs node)" --argjson fresh "$(pairs fresh)" \
-    '{registry: $registry, binaries: $binaries, node: $node, fresh: $fresh}'
+    '{registry: $registry, proxy: $proxy, binaries: $binaries, node: $node, fresh: $fresh}'
