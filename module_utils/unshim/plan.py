@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from . import cni, compat, containerd_config, registries
+from . import carry_over, cni, compat, containerd_config
 from .facts import Facts
 from .kubelet_command_line import flag_value
 from .plan_containerd import plan_cni, plan_containerd, plan_containerd_unit, plan_package, plan_registries
@@ -155,7 +155,7 @@ def _plan_migrate(draft: Draft) -> None:
         plan_containerd(draft)
         plan_registries(draft)
         note_docker_settings_elsewhere(draft)
-        draft.not_carried += registries.not_carried(draft.daemon_json)
+        draft.not_carried += carry_over.not_carried(draft.daemon_json)
     plan_host(draft)
     plan_containerd_unit(draft)
     plan_images(draft)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from . import registries
+from . import docker_settings, registries
 from .plan_draft import Draft
 from .plan_images import is_kubernetes
 
@@ -17,8 +17,8 @@ def read_daemon_json(draft: Draft) -> None:
     if text is None:
         return
     try:
-        draft.daemon_json = registries.parse_daemon_json(text)
-    except registries.DaemonJsonError as error:
+        draft.daemon_json = docker_settings.parse_daemon_json(text)
+    except docker_settings.DaemonJsonError as error:
         place = f":{error.line}:{error.column}" if error.line else ""
         if draft.source != "containerd":
             draft.block(

@@ -1,4 +1,4 @@
-"""Docker's daemon.json, and its registry settings as containerd's hosts.toml files.
+"""Docker's registry settings as containerd's hosts.toml files.
 
 Docker tries an insecure registry over HTTPS without looking at the certificate, then over HTTP; and docker.io through
 its mirrors in order, then itself. The files written here make containerd do the same. Sources: moby
@@ -15,88 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from .facts import File
-from .plan_model import NotCarried
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 DOCKER_CERTS_D = "/etc/docker/certs.d"
 HEADER = "# Written by unshim from Docker's registry settings.\n"
 
 
-class DaemonJsonError(Exception):
-    """daemon.json cannot be read; the message says where."""
-
-    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
-        super().__init__(message)
-        self.message, self.line, self.column = message, line, column
-
-
-def parse_daemon_json(text: str) -> dict[str, Any]:
-    """Return daemon.json as data, {} if it is empty; raises DaemonJsonError where it is not a JSON object."""
-    if not text.strip():
-        return {}
-    try:
-        data = json.loads(text.removeprefix("\ufeff"))
-    except json.JSONDecodeError as error:
-        raise DaemonJsonError(error.msg, error.lineno, error.colno) from None
-    except RecursionError:
-        raise DaemonJsonError("it is nested too deeply") from None
-    if not isinstance(data, dict):
-        raise DaemonJsonError("it is not a JSON object", 1, 1)
-    return data
-
-
-# What becomes of every other key. Source: docs.docker.com/reference/cli/dockerd, "Daemon configuration file".
-_KUBELETS = "Kubernetes' containers never used it"
-_LOGS = "the kubelet rotates container logs on containerd: containerLogMaxSize and containerLogMaxFiles, 10Mi and 5 by default"
-_NETWORK = "pod networks are the CNI's; Docker's own bridge goes with Docker"
-_DAEMON = "it configures dockerd itself"
-_LATER = "not carried over in this release; set it in containerd's configuration if pods need it"
-_BUILDS = "image builds are not the kubelet's"
-REASONS = {
-    "live-restore": "containerd's containers always survive its restart",
-    "log-driver": _LOGS, "log-opts": _LOGS,
-    "exec-opts": "the cgroup driver is taken from the kubelet",
-    "storage-driver": "containerd chooses its own snapshotter, overlayfs", "storage-opts": "containerd's overlayfs takes no such options",
-    "data-root": "containerd keeps its data in /var/lib/containerd; images that pods use are moved there",
-    "graph": "containerd keeps its data in /var/lib/containerd; images that pods use are moved there",
-    "exec-root": _DAEMON, "hosts": _DAEMON, "tls": _DAEMON, "tlsverify": _DAEMON, "tlscacert": _DAEMON, "tlscert": _DAEMON,
-    "tlskey": _DAEMON, "debug": _DAEMON, "log-level": _DAEMON, "pidfile": _DAEMON, "group": _DAEMON, "metrics-addr": _DAEMON,
-    "experimental": _DAEMON, "features": _DAEMON, "shutdown-timeout": _DAEMON, "api-cors-header": _DAEMON,
-    "authorization-plugins": _DAEMON, "containerd": _DAEMON, "min-api-version": _DAEMON, "oom-score-adjust": _DAEMON,
-    "builder": _BUILDS, "buildkit": _BUILDS,
-    "bip": _NETWORK, "bridge": _NETWORK, "mtu": _NETWORK, "fixed-cidr": _NETWORK, "fixed-cidr-v6": _NETWORK, "ipv6": _NETWORK,
-    "default-address-pools": _NETWORK, "default-gateway": _NETWORK, "default-gateway-v6": _NETWORK, "icc": _NETWORK,
-    "ip": _NETWORK, "ip-masq": _NETWORK, "iptables": _NETWORK, "ip6tables": _NETWORK, "userland-proxy": _NETWORK,
-    "userland-proxy-path": _NETWORK, "network-control-plane-mtu": _NETWORK, "default-network-opts": _NETWORK, "firewall-backend": _NETWORK,
-    "ip-forward": "unshim sets net.ipv4.ip_forward itself", "ip-forward-no-drop": _NETWORK,
-    "dns": "pods' DNS is the kubelet's: clusterDNS and resolvConf", "dns-opts": "pods' DNS is the kubelet's",
-    "dns-search": "pods' DNS is the kubelet's",
-    "default-ulimits": _LATER, "runtimes": _LATER, "default-runtime": _LATER, "seccomp-profile": _LATER, "selinux-enabled": _LATER,
-    "proxies": _LATER, "http-proxy": _LATER, "https-proxy": _LATER, "no-proxy": _LATER, "max-concurrent-downloads": _LATER,
-    "max-download-attempts": _LATER, "default-shm-size": _LATER, "init": _LATER, "no-new-privileges": _LATER,
-    "cgroup-parent": "the kubelet sets every pod's cgroup", "default-cgroupns-mode": "containerd decides by cgroup version and privilege",
-    "userns-remap": "containerd has user namespaces per pod (hostUsers: false), not for the daemon",
-    "allow-nondistributable-artifacts": _KUBELETS, "max-concurrent-uploads": _KUBELETS, "labels": _KUBELETS,
-    "node-generic-resources": _KUBELETS, "swarm-default-advertise-addr": _KUBELETS, "cluster-store": _KUBELETS,
-    "init-path": _KUBELETS, "default-ipc-mode": _KUBELETS, "add-runtime": _LATER, "no-pivot-root": _KUBELETS,
-}  # fmt: skip
-CARRIED = ("insecure-registries", "registry-mirrors")
 _SECRET = re.compile(r"(?i)(://)[^/@\s\"]+@")
 
 
 def redacted(text: str) -> str:
     """Return ``text`` with the user and password of every URL hidden."""
     return _SECRET.sub(r"\1***@", text)
-
-
-def not_carried(settings: Mapping[str, Any]) -> list[NotCarried]:
-    """Return every key of daemon.json that has no successor on a containerd node, with its reason."""
-    found = []
-    for key in settings:
-        if key not in CARRIED:
-            value = redacted(json.dumps(settings[key], ensure_ascii=False))
-            found.append(NotCarried(f"{DAEMON_JSON}: {key}", value, REASONS.get(key, "unshim does not know it")))
-    return found
 
 
 @dataclass(frozen=True)

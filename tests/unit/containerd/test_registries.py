@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from unshim.facts import File
-from unshim.registries import DaemonJsonError, hosts_files, not_carried, parse_daemon_json
+from unshim.registries import hosts_files
 
 CERTS_D = "/etc/containerd/certs.d"
 
@@ -73,27 +73,3 @@ def test_what_has_no_form_is_told(settings, networks, odd):
 def test_a_mirror_with_a_password_is_secret():
     found = hosts_files({"registry-mirrors": ["https://me:pw@m.example"]}, {}, CERTS_D)
     assert found.secret == (f"{CERTS_D}/docker.io/hosts.toml",)
-
-
-@pytest.mark.parametrize("text, line, column", [('{"a": x}', 1, 7), ('{\n "a" 1}', 2, 6), ("[]", 1, 1), ("{", 1, 2)])
-def test_a_malformed_file_is_told_with_its_place(text, line, column):
-    with pytest.raises(DaemonJsonError) as caught:
-        parse_daemon_json(text)
-    assert (caught.value.line, caught.value.column) == (line, column)
-
-
-def test_an_empty_file_sets_nothing():
-    assert parse_daemon_json(" \n") == {}
-
-
-def test_every_other_key_is_told_with_its_reason_and_without_passwords():
-    settings = {
-        "live-restore": True,
-        "insecure-registries": [],
-        "proxies": {"http-proxy": "http://u:p@x"},
-        "new-key": 1,
-    }
-    found = {item.source: (item.value, item.reason) for item in not_carried(settings)}
-    assert set(found) == {f"/etc/docker/daemon.json: {key}" for key in ("live-restore", "proxies", "new-key")}
-    assert "u:p" not in found["/etc/docker/daemon.json: proxies"][0]
-    assert found["/etc/docker/daemon.json: new-key"] == ("1", "unshim does not know it")

@@ -1,0 +1,165 @@
+"""What becomes of every setting of Docker's on a node that leaves it: one row each, with its reason and its source.
+
+``docs/carry-over.md`` is made from this table, a plan's "not carried over" list and its warnings come from it, and
+whoever teaches unshim to carry a setting changes that setting's row here.
+
+Sources: "dockerd" is docs.docker.com/reference/cli/dockerd and moby's daemon/config/config.go, config_linux.go; other
+paths in moby, Kubernetes 1.20 and containerd are named as such. What dockershim asked of Docker is also in cri-dockerd,
+which continues it (core/, libdocker/).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .plan_model import NotCarried
+from .registries import redacted
+
+HOW = ("carried", "kubelet", "warns", "blocks", "not-carried")
+PLACES = ("daemon.json", "docker.service", "docker's files", "kubelet")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting.
+
+    ``how``: "carried" (containerd or the node is set to the same), "kubelet" (the kubelet has or gets it), "warns" (lost,
+    and pods could notice), "blocks" (the node is not moved with it), "not-carried" (lost, and no pod notices).
+    """
+
+    setting: str  # the key of daemon.json, else as people write it
+    how: str
+    becomes: str  # "" : nothing
+    reason: str  # one sentence, without the full stop
+    source: str
+    place: str = "daemon.json"
+    remedy: str = ""  # of those that warn or block
+    harmless: tuple[Any, ...] = (False, "", None, 0)  # values that ask for nothing
+
+
+_DOCKERD = "dockerd"
+_POD_NETWORK = "pod networks are the CNI's; Docker's own bridge goes with Docker"
+_DAEMON = "it configures dockerd itself"
+_SWARM = "it is Swarm's"
+_BUILDS = "image builds are not the kubelet's"
+_PUSHES = "the kubelet pushes no images"
+_PORTS = "ports of pods are published by the CNI's portmap"
+_API = "it guards or shapes Docker's API, which Kubernetes no longer uses"
+
+_DAEMON_JSON = (
+    # Registries
+    Row("registry-mirrors", "carried", "hosts.toml of docker.io, in this order, docker.io itself last", "containerd asks registries as its hosts.toml files say", "containerd docs/hosts.md"),
+    Row("insecure-registries", "carried", "hosts.toml per host: HTTPS without verification, then HTTP; a network only warns", "containerd has no form for a whole network", "moby registry/config.go, service_v2.go"),
+    Row("max-concurrent-downloads", "not-carried", "", "set max_concurrent_downloads of containerd's CRI plugin if pulls need it; both have 3 by default", _DOCKERD),
+    Row("max-download-attempts", "not-carried", "", "the kubelet tries a failed pull again by itself", "kubernetes pkg/kubelet/images"),
+    Row("max-concurrent-uploads", "not-carried", "", _PUSHES, _DOCKERD),
+    Row("allow-nondistributable-artifacts", "not-carried", "", _PUSHES, _DOCKERD),
+    # Proxies
+    Row("proxies", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go"),
+    Row("http-proxy", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go"),
+    Row("https-proxy", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go"),
+    Row("no-proxy", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go"),
+    # Storage
+    Row("data-root", "not-carried", "", "containerd keeps its data in /var/lib/containerd; images that pods use are moved there", _DOCKERD),
+    Row("graph", "not-carried", "", "containerd keeps its data in /var/lib/containerd; images that pods use are moved there", "moby 17.05: the old name of data-root"),
+    Row("exec-root", "not-carried", "", _DAEMON, _DOCKERD),
+    Row("storage-driver", "not-carried", "", "containerd chooses its own snapshotter, overlayfs", "containerd docs/snapshotters"),
+    Row("storage-opts", "not-carried", "", "containerd's overlayfs takes no such options", "containerd docs/snapshotters"),
+    # Containers
+    Row("default-ulimits", "not-carried", "", "not carried over in this release; set it in containerd's base_runtime_spec if pods need it", _DOCKERD),
+    Row("runtimes", "not-carried", "", "not carried over in this release; add them to the runtimes of containerd's CRI plugin if pods need them", _DOCKERD),
+    Row("default-runtime", "not-carried", "", "not carried over in this release; set default_runtime_name of containerd's CRI plugin if pods need it", _DOCKERD, harmless=("runc", "")),
+    Row("exec-opts", "kubelet", "SystemdCgroup of containerd's runtimes, from the kubelet", "the cgroup driver is the kubelet's, and a Docker that disagrees with it blocks; Linux knows no other exec-opt", "moby daemon/daemon_unix.go"),
+    Row("cgroup-parent", "not-carried", "", "the kubelet gave every pod its cgroup", "kubernetes pkg/kubelet/dockershim/docker_sandbox_others.go"),
+    Row("default-cgroupns-mode", "not-carried", "", "containerd decides: the node's on cgroup v1, a private one on v2 unless privileged", "containerd internal/cri/server/container_create.go"),
+    Row("default-ipc-mode", "not-carried", "", "dockershim asked for each pod's IPC namespace itself", "kubernetes pkg/kubelet/dockershim/docker_sandbox.go"),
+    Row("default-shm-size", "not-carried", "", "dockershim asked for 64 MiB itself, which is what containerd gives", "kubernetes pkg/kubelet/dockershim/libdocker/kube_docker_client.go"),
+    Row("default-stop-timeout", "not-carried", "", "a pod's terminationGracePeriodSeconds says it", _DOCKERD),
+    Row("init", "warns", "", "Docker put an init process before every container's own; containerd does not, so a program that reaps no children leaves zombies", "moby daemon/oci_linux.go", remedy="Set shareProcessNamespace: true in such pods, or start tini in their images."),
+    Row("init-path", "not-carried", "", "it only says where init is", _DOCKERD),
+    Row("no-new-privileges", "warns", "", "Docker set no_new_privs for every container; on containerd only a pod says so", "moby daemon/daemon_unix.go", remedy="Set allowPrivilegeEscalation: false in the pods, or enforce it by policy, before this node moves."),
+    Row("seccomp-profile", "warns", "", "pods with seccomp RuntimeDefault got this profile; on containerd they get containerd's own", "kubernetes pkg/kubelet/dockershim/helpers.go; moby daemon/seccomp_linux.go", remedy="Put the profile under the kubelet's seccomp directory and name it in the pods as Localhost.", harmless=("", "builtin")),
+    Row("selinux-enabled", "not-carried", "", "not carried over in this release; set enable_selinux of containerd's CRI plugin if the node enforces SELinux", _DOCKERD),
+    Row("userns-remap", "blocks", "", "every container's users were shifted by it, and containerd has no such setting for all: containers' root would become the node's, and what pods left in volumes would belong to users they no longer are", "moby daemon/daemon_unix.go; containerd docs/user-namespaces", remedy="Drain the node, take userns-remap out of Docker's settings, correct the owners of what pods keep on the node, and plan again."),
+    Row("no-pivot-root", "not-carried", "", "containerd's runtimes have no_pivot_root of their own; only a node that runs from a RAM disk needs it", "containerd docs/cri/config.md"),
+    Row("cpu-rt-period", "warns", "", "Docker gave its containers' cgroup real-time CPU time, and containers of pods on cgroup v1 may have drawn on it", "moby daemon/daemon_unix.go", remedy="Look for pods with real-time threads before this node moves."),
+    Row("cpu-rt-runtime", "warns", "", "Docker gave its containers' cgroup real-time CPU time, and containers of pods on cgroup v1 may have drawn on it", "moby daemon/daemon_unix.go", remedy="Look for pods with real-time threads before this node moves."),
+    Row("live-restore", "carried", "what containerd always does", "containerd's containers always survive its restart", "containerd docs/ops.md"),
+    Row("cdi-spec-dirs", "not-carried", "", "containerd has /etc/cdi and /var/run/cdi by default; dockershim asked for no CDI device", "containerd docs/cri/config.md"),
+    Row("nri-opts", "not-carried", "", "containerd has an NRI plugin of its own; dockershim's containers did not use Docker's", _DOCKERD),
+    # Logs
+    Row("log-driver", "not-carried", "", "the kubelet rotates container logs on containerd: containerLogMaxSize and containerLogMaxFiles, 10Mi and 5 by default", "kubernetes.io/docs/concepts/cluster-administration/logging", harmless=("json-file",)),
+    Row("log-opts", "not-carried", "", "the kubelet rotates container logs on containerd: containerLogMaxSize and containerLogMaxFiles, 10Mi and 5 by default", "kubernetes.io/docs/concepts/cluster-administration/logging"),
+    # Networks
+    *(Row(key, "not-carried", "", _POD_NETWORK, _DOCKERD) for key in ("bip", "bip6", "bridge", "mtu", "fixed-cidr", "fixed-cidr-v6", "ipv6", "default-address-pools", "default-gateway", "default-gateway-v6", "default-network-opts", "icc", "ip-masq", "iptables", "ip6tables", "ip-forward-no-drop", "firewall-backend", "allow-direct-routing", "bridge-accept-fwmark", "network-control-plane-mtu", "network-diagnostic-port")),
+    Row("ip-forward", "carried", "net.ipv4.ip_forward, in /etc/sysctl.d", "pods need it, and Docker will no longer set it at every start", "moby daemon/libnetwork/drivers/bridge", harmless=()),
+    *(Row(key, "not-carried", "", _PORTS, _DOCKERD) for key in ("ip", "userland-proxy", "userland-proxy-path")),
+    *(Row(key, "kubelet", "clusterDNS, clusterDomain and resolvConf, which the kubelet has", "dockershim wrote every pod's resolv.conf from what the kubelet said", "kubernetes pkg/kubelet/dockershim/docker_sandbox.go") for key in ("dns", "dns-opts", "dns-search", "resolv-conf")),
+    *(Row(key, "not-carried", "", "Kubernetes asks for no host-gateway; hostAliases are the kubelet's", _DOCKERD) for key in ("host-gateway-ip", "host-gateway-ips")),
+    # dockerd itself
+    *(Row(key, "not-carried", "", _API, _DOCKERD) for key in ("hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "group", "api-cors-header", "authorization-plugins", "min-api-version", "metrics-addr")),
+    *(Row(key, "not-carried", "", _DAEMON, _DOCKERD) for key in ("debug", "log-level", "log-format", "raw-logs", "pidfile", "experimental", "features", "shutdown-timeout", "oom-score-adjust", "rootless", "restart", "deprecated-key-path", "default-init")),
+    *(Row(key, "not-carried", "", "it says which containerd dockerd uses; the kubelet is given its socket", _DOCKERD) for key in ("containerd", "containerd-namespace", "containerd-plugin-namespace", "containerd-plugins-namespace", "cri-containerd")),
+    *(Row(key, "not-carried", "", _BUILDS, _DOCKERD) for key in ("builder", "buildkit")),
+    *(Row(key, "not-carried", "", _SWARM, _DOCKERD) for key in ("node-generic-resources", "swarm-default-advertise-addr", "swarm-raft-heartbeat-tick", "swarm-raft-election-tick", "cluster-store", "cluster-store-opts", "cluster-advertise")),
+    Row("labels", "not-carried", "", "they are labels of the Docker daemon, not of the Kubernetes node", _DOCKERD),
+    Row("disable-legacy-registry", "not-carried", "", "containerd never spoke the old registry protocol", "moby 17.12"),
+)  # fmt: skip
+
+_ELSEWHERE = (
+    # docker.service and its drop-ins
+    Row("HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "warns", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go", "docker.service"),
+    Row("SSL_CERT_FILE, SSL_CERT_DIR", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "Go crypto/x509", "docker.service"),
+    Row("LimitNOFILE and other Limit...", "not-carried", "", "not carried over in this release; set it in containerd's base_runtime_spec if pods need it", "systemd.exec(5)", "docker.service"),
+    # Docker's files
+    Row("certs.d/HOST/*.crt, *.cert and *.key", "carried", "ca and client in HOST's hosts.toml", "containerd trusts for a registry what its hosts.toml names", "moby registry/registry.go; containerd docs/hosts.md", "docker's files"),
+    Row("config.json of root: auths", "warns", "", "registry logins are the kubelet's on containerd, and are never copied", "kubernetes pkg/credentialprovider", "docker's files"),
+    # The kubelet's own
+    Row("--cni-bin-dir, --cni-conf-dir", "carried", "bin_dir and conf_dir of containerd's CRI plugin", "on containerd the runtime calls the CNI, not the kubelet", "kubernetes 1.20 pkg/kubelet/config/flags.go", "kubelet"),
+    Row("--pod-infra-container-image", "carried", "sandbox_image of containerd's CRI plugin", "on containerd the runtime starts the sandbox", "kubernetes 1.20 pkg/kubelet/config/flags.go", "kubelet"),
+    Row("--cgroup-driver, cgroupDriver", "carried", "SystemdCgroup of containerd's runtimes", "kubelet and runtime must agree; a Docker that disagrees blocks", "kubernetes.io/docs/setup/production-environment/container-runtimes", "kubelet"),
+    Row("--container-runtime, --container-runtime-endpoint", "kubelet", "remote and containerd's socket, as the kubelet's version takes them", "this is the switch", "kubernetes 1.20 pkg/kubelet/config/flags.go", "kubelet"),
+    Row("--network-plugin, --docker-endpoint and dockershim's other flags", "kubelet", "removed", "they were dockershim's, and a later kubelet does not start with them", "kubernetes pkg/kubelet/config/flags.go, 1.16 to 1.24", "kubelet"),
+)  # fmt: skip
+
+ROWS = (*_DAEMON_JSON, *_ELSEWHERE)
+BY_KEY: Mapping[str, Row] = {row.setting: row for row in _DAEMON_JSON}
+
+_UNKNOWN = "unshim does not know it"
+_SECRET_NAME = re.compile(r"(?i)token|password|passwd|secret|credential|api-?key|access-?key")
+
+
+def shown(value: Any) -> str:
+    """Return a setting's value as a plan shows it: JSON, with passwords in URLs and values that are secrets hidden."""
+    return redacted(json.dumps(_without_secrets(value), ensure_ascii=False))
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: "***" if isinstance(inner, str) and _SECRET_NAME.search(str(key)) else _without_secrets(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_secrets(inner) for inner in value]
+    return value
+
+
+def not_carried(settings: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> list[NotCarried]:
+    """Return every setting of dockerd's that has no successor on a containerd node, with its reason.
+
+    Args:
+        settings: dockerd's, by the keys of daemon.json.
+        origins: where each was set; daemon.json if not told.
+    """
+    found = []
+    for key, value in settings.items():
+        row = BY_KEY.get(key)
+        if row is None or row.how in ("not-carried", "warns", "blocks"):
+            origin = (origins or {}).get(key, "/etc/docker/daemon.json")
+            found.append(NotCarried(f"{origin}: {key}", shown(value), row.reason if row else _UNKNOWN))
+    return found
