@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# build.sh [SUITE...]: every image of the lab, nodes for the given Debian suites (bookworm if none). Prints their names
-# as JSON. What is cached by its content is not built again, so a second run takes a second.
+# build.sh [SUITE...]: every image of the lab, machines of the given Debian suites and kinds (bookworm if none). Prints
+# their names as JSON. What is cached by its content is not built again, so a second run takes a second.
 set -euo pipefail
 # shellcheck source=molecule/_lab/host/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../host/lib.sh"
@@ -41,10 +41,14 @@ trap 'rm -f "$kubernetes_result"' EXIT
 kubernetes_build=$!
 trap 'kill "$kubernetes_build" 2>/dev/null || true; rm -f "$kubernetes_result"' EXIT
 
+# Machines that are more than a suite, and the suite they start from; images/KIND is made on top of that.
+declare -A kinds=([containerd2]=trixie)
 declare -A fresh node
 for suite in "${suites[@]}"; do
-    suite_base=$("$here/base.sh" "$suite")
-    build "fresh-$suite" systemd BASE="$suite_base"
+    starts_from=${kinds[$suite]:-$suite}
+    suite_base=$("$here/base.sh" "$starts_from")
+    build "fresh-$starts_from" systemd BASE="$suite_base"
+    if [ "$suite" != "$starts_from" ]; then build "fresh-$suite" "$suite" SYSTEMD="$image"; fi
     fresh[$suite]=$image
 done
 declare -A pushed
@@ -81,6 +85,7 @@ done
 build kube-proxy kube-proxy BASE="$base" KUBERNETES="$kubernetes"
 pushed[kube-proxy:$version]=$image
 for suite in "${suites[@]}"; do
+    if [ -n "${kinds[$suite]:-}" ]; then continue; fi  # fresh machines only
     build "node-$suite" node SYSTEMD="${fresh[$suite]}" KUBERNETES="$kubernetes"
     # shellcheck disable=SC2034  # read by its name, in pairs
     node[$suite]=$image
@@ -111,7 +116,7 @@ pairs() {
     local -n images=$1
     local suite
     for suite in "${!images[@]}"; do printf '%s %s\n' "$suite" "${images[$suite]}"; done |
-        jq -R -n '[inputs / " " | {(.[0]): .[1]}] | add'
+        jq -R -n '[inputs / " " | {(.[0]): .[1]}] | add // {}'
 }
 jq -n --arg registry "$registry" --arg proxy "$proxy" --arg binaries "$binaries" \
     --argjson node "$(pairs node)" --argjson fresh "$(pairs fresh)" \
