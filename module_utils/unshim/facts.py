@@ -119,6 +119,12 @@ class Containerd:
     k8s_images: tuple[str, ...] = ()  # names in namespace k8s.io
     k8s_tasks: int = 0  # running tasks in namespace k8s.io
     moby_tasks: int = 0  # running tasks in namespace moby
+    snapshotters: dict[str, str] = field(default_factory=dict)  # status by name, as of cri_plugin
+    oci_spec: str = ""  # JSON: what it starts a container's description from (`ctr oci spec`)
+    # What its unit gives the process and so its containers, by name as in Limits; {} if systemd did not say.
+    unit_limits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    other_tasks: dict[str, int] = field(default_factory=dict)  # running tasks of any other namespace that has some
+    root: str = ""  # the data directory it is configured with, imports included; "" if not seen
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,8 @@ class Mount:
     filesystem: str = ""
     size: int = 0
     available: int = 0
+    read_only: bool = False
+    ftype: str = ""  # of XFS: "1" if directories know their entries' types, which overlayfs needs; "" if not seen
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,10 @@ class Facts:
     docker: Docker = field(default_factory=Docker)
     containerd: Containerd = field(default_factory=Containerd)
     kubelet: Kubelet = field(default_factory=Kubelet)
-    mounts: dict[str, Mount] = field(default_factory=dict)  # by the directory asked about: /var/lib/docker, ...
+    mounts: dict[str, Mount] = field(default_factory=dict)  # by the directory asked about: /var/lib/docker, ..., each mount point
+    # Resource limits (soft, hard) by process and by name as in Docker's default-ulimits: "nofile", ...; -1 is unlimited.
+    # Processes: "containerd", "dockerd", and "pod", the newest pod's sandbox on Docker.
+    limits: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    programs: dict[str, str] = field(default_factory=dict)  # of runtimes: path by name or path asked for, "" if not there
     cni_plugins: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by directory: the plugins found there
     not_seen: tuple[str, ...] = ()  # what the probe could not look at, and why

@@ -28,6 +28,7 @@ from .facts import (
     Package,
     Unit,
 )
+from . import rlimits
 from .sections import ProbeError, Section, pair, split
 
 __all__ = ["ProbeError", "parse", "probe_script"]
@@ -78,6 +79,8 @@ def _facts(sections: list[Section]) -> Facts:
         containerd=_containerd(sections),
         kubelet=_kubelet(sections, system),
         mounts={section.argument: _mount(section) for section in _all(sections, "mount")},
+        limits={section.argument: _process_limits(section) for section in _all(sections, "limits")},
+        programs=_programs(_first(sections, "programs")),
         cni_plugins={s.argument: tuple(line for line in s.lines if line) for s in _all(sections, "cni-plugins")},
         not_seen=tuple(dict.fromkeys(section.argument for section in _all(sections, "not-seen"))),
     )
@@ -284,6 +287,11 @@ def _containerd(sections: list[Section]) -> Containerd:
         k8s_images=tuple(line for line in _first(sections, "containerd-images").lines if line),
         k8s_tasks=tasks.get("k8s.io", 0),
         moby_tasks=tasks.get("moby", 0),
+        snapshotters=_snapshotters(_first(sections, "containerd-plugins")),
+        oci_spec=(_first(sections, "oci-spec").content() or b"").decode("utf-8", "replace"),
+        unit_limits=_unit_limits(_first(sections, "unit-limits")),
+        other_tasks={name: count for name, count in tasks.items() if count and name not in ("k8s.io", "moby")},
+        root=values.get("root", ""),
     )
 
 
@@ -294,6 +302,46 @@ def _cri_plugin(plugins: Section) -> str:
         if words[:2] == ["io.containerd.grpc.v1", "cri"]:
             return words[-1]
     return ""
+
+
+def _snapshotters(plugins: Section) -> dict[str, str]:
+    """Return the state of every snapshotter, from ``io.containerd.snapshotter.v1  zfs  linux/amd64  skip``."""
+    found = {}
+    for line in plugins.lines:
+        words = line.split()
+        if words[:1] == ["io.containerd.snapshotter.v1"]:
+            found[words[1]] = words[-1]
+    return found
+
+
+def _process_limits(section: Section) -> dict[str, tuple[int, int]]:
+    """Return (soft, hard) by name from /proc/PID/limits without its "Max ": ``open files   1024   524288   files``."""
+    found = {}
+    for line in section.lines:
+        match = re.match(r"(\S+(?: \S+)*) {2,}(\d+|unlimited) +(\d+|unlimited)\b", line)
+        name = rlimits.BY_PROC_NAME.get(match[1]) if match else None
+        if match and name:
+            found[name] = (rlimits.number(match[2]), rlimits.number(match[3]))
+    return found
+
+
+def _unit_limits(section: Section) -> dict[str, tuple[int, int]]:
+    """Return (soft, hard) by name from ``systemctl show`` without its "Limit": ``NOFILE=524288``, ``NOFILESoft=1024``."""
+    values = dict(line.split("=", 1) for line in section.lines if re.fullmatch(r"[A-Z]+(?:Soft)?=(?:\d+|infinity)", line))
+    return {
+        name.lower(): (rlimits.number(values.get(f"{name}Soft", value)), rlimits.number(value))
+        for name, value in values.items()
+        if name.lower() in rlimits.NAMES
+    }
+
+
+def _programs(section: Section) -> dict[str, str]:
+    found = {}
+    for line in section.lines:
+        path, name = pair(line)
+        if name:
+            found[name] = "" if path == "-" else path
+    return found
 
 
 def _running_tasks(tasks: Section) -> int:
@@ -343,6 +391,8 @@ def _mount(section: Section) -> Mount:
         path=path,
         device=device,
         filesystem=values.get("type", ""),
+        ftype=values.get("ftype", ""),
         size=int(size) * 1024,
         available=int(available) * 1024,
+        read_only=values.get("read-only") == "yes",
     )

@@ -67,6 +67,14 @@ unit_property() {
   printf '%s\n' "$units" | sed -n "/^@@unit $1\$/,/^\$/s/^$2=//p"
 }
 
+# The resource limits of a process: limits NAME PID
+limits() {
+  case $2 in '' | 0) return ;; esac
+  [ -r "/proc/$2/limits" ] || return
+  printf '@@limits %s\n' "$1"
+  sed -n 's/^Max //p' "/proc/$2/limits"
+}
+
 # The program of a running process, else the one on PATH: program PID NAME
 program() {
   path=
@@ -387,8 +395,12 @@ show_docker() {
   root=$(printf '%s\n' "$info" | sed -n 's/^.*"root":"\([^"]*\)".*$/\1/p')
   [ -n "$root" ] && docker_root=$root
   printf '@@docker-containers\n'
-  t docker ps --all --quiet --no-trunc |
-    inspect container '{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"running":{{json .State.Running}},"started_at":{{json .State.StartedAt}},"pid":{{json .State.Pid}},"labels":{{json .Config.Labels}}}'
+  containers=$(t docker ps --all --quiet --no-trunc |
+    inspect container '{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"running":{{json .State.Running}},"started_at":{{json .State.StartedAt}},"pid":{{json .State.Pid}},"labels":{{json .Config.Labels}}}')
+  [ -z "$containers" ] || printf '%s\n' "$containers"
+  # What a pod's container gets from Docker is seen at a sandbox, whose program changes no limits. The newest is first.
+  limits pod "$(printf '%s\n' "$containers" | grep '"running":true' | grep '"io.kubernetes.docker.type":"podsandbox"' |
+    sed -n 's/^.*"pid":\([0-9]*\),"labels":.*$/\1/p' | head -n 1)"
   printf '@@docker-images\n'
   t docker images --quiet --no-trunc | sort -u |
     inspect image '{"id":{{json .Id}},"tags":{{json .RepoTags}},"digests":{{json .RepoDigests}},"size":{{json .Size}}}'
@@ -401,6 +413,16 @@ inspect() {
   [ -z "$ids" ] || printf '%s\n' "$ids" | xargs -n 500 $limit docker "$1" inspect --format "$2"
 }
 
+# The data directory containerd is set to, imported files included.
+find_containerd_root() {
+  for words in "t $containerd config dump" "cat /etc/containerd/config.toml"; do
+    # shellcheck disable=SC2086 # a command
+    containerd_root=$($words | sed -n -e '/^[[:space:]]*\[/q' -e 's/^[[:space:]]*root[[:space:]]*=[[:space:]]*["'"'"']\([^"'"'"']*\).*$/\1/p' | tail -n 1)
+    [ -z "$containerd_root" ] || return 0
+  done
+  containerd_root=/var/lib/containerd
+}
+
 show_containerd() {
   pid=$(unit_property containerd.service MainPID)
   case $pid in '' | 0) pid=$(processes containerd | head -n 1) ;; esac
@@ -408,8 +430,22 @@ show_containerd() {
   [ -n "$containerd" ] || return
   socket=$(sed -n '/^\[grpc\]/,/^\[/s/^[[:space:]]*address[[:space:]]*=[[:space:]]*["'"'"']\(.*\)["'"'"'].*$/\1/p' /etc/containerd/config.toml)
   [ -n "$socket" ] || socket=/run/containerd/containerd.sock
+  limits containerd "$pid"
+  limits dockerd "$(processes dockerd | head -n 1)"
+  if [ -n "$units" ]; then
+    # The process' own soft limit of open files is no guide: Go programs raise theirs, and start others with the first.
+    printf '@@unit-limits\n'
+    t systemctl show --no-pager containerd.service | sed -n 's/^Limit//p'
+  fi
   printf '@@containerd\nbinary %s\nsocket %s\nversion %s\n' "$containerd" "$socket" "$(t "$containerd" --version)"
+  find_containerd_root
+  printf 'root %s\n' "$containerd_root"
   t "$containerd" config default | sed -n 's/^[[:space:]]*\(sandbox\|sandbox_image\)[[:space:]]*=[[:space:]]*/sandbox /p'
+  # What containerd starts a container's description from; the daemon is not asked for it.
+  if spec=$(t ctr oci spec) && [ -n "$spec" ]; then
+    printf '@@oci-spec\n'
+    printf '%s\n' "$spec" | encode
+  fi
   [ -S "$socket" ] || return
   if [ ! -w "$socket" ]; then
     not_seen "containerd: this user may not use $socket"
@@ -426,10 +462,32 @@ show_containerd() {
   printf '@@containerd-plugins\n%s\n' "$plugins"
   printf '@@containerd-images\n'
   t ctr --address "$socket" --namespace k8s.io images ls --quiet
-  for namespace in k8s.io moby; do
+  for namespace in $({ printf 'k8s.io\nmoby\n' && t ctr --address "$socket" namespaces ls --quiet; } | sort -u); do
     printf '@@containerd-tasks %s\n' "$namespace"
     t ctr --address "$socket" --namespace "$namespace" tasks ls
   done
+}
+
+# The value of a key wherever it stands in a JSON text: json_strings KEY
+json_strings() { tr '\n' ' ' | grep -o "\"$1\"[[:space:]]*:[[:space:]]*\"[^\"]*\"" | sed 's/^.*"\([^"]*\)"$/\1/'; }
+
+# One "PATH NAME" a line, "-" for PATH where there is no such program.
+locate() {
+  found=$(command -v "$1")
+  case $found in /*) ;; *) found=- ;; esac
+  printf '%s %s\n' "$found" "$1"
+}
+
+# The programs of container runtimes that Docker or containerd is told of.
+show_programs() {
+  printf '@@programs\n'
+  each locate "$(
+    for key in path runtimeType default-runtime; do
+      { cat /etc/docker/daemon.json && printf '%s\n' "$info"; } | json_strings "$key"
+    done |
+      # Where a shim is named by its type, io.containerd.kata.v2 is containerd-shim-kata-v2.
+      sed 's/^io\.containerd\.\([^.]*\)\.\([^.]*\)$/containerd-shim-\1-\2/' | sort -u
+  )"
 }
 
 # A unit's own files and the environment files they name.
@@ -484,6 +542,8 @@ show_runtime_files() {
   registry_files /etc/docker/certs.d
   file /root/.docker/config.json metadata
   file /etc/containerd/config.toml
+  file /etc/containerd/unshim-base-spec.json
+  files_in /usr/local/sbin 'unshim-runtime-*'
   each file "$(imported_files /etc/containerd/config.toml)"
   files_in /etc/containerd/conf.d '*.toml'
   each registry_files "$(registry_directories)"
@@ -507,12 +567,30 @@ mount_of() {
   mounted_on=$(printf '%s\n' "$used" | sed 's/^.*[0-9]% *//')
   type=$(grep -F " $mounted_on " /proc/mounts | sed -n '$p' | cut -d ' ' -f 3)
   printf '@@mount %s\ntype %s\ndf %s\n' "$1" "$type" "$used"
+  if [ "$type" = xfs ]; then printf 'ftype %s\n' "$(t xfs_info "$mounted_on" | sed -n 's/^.*ftype=\([01]\).*$/\1/p')"; fi
+  if grep -q "^[^ ]* $mounted_on [^ ]* ro[, ]" /proc/mounts; then printf 'read-only yes\n'; fi
+}
+
+# Mount points where a program's data could lie: neither the kernel's own nor those of containers and pods. A network's is
+# not asked for its size, for a server that is away would never answer.
+data_mounts() {
+  while read -r _ directory type _; do
+    case $directory in
+      "$docker_root"/* | /var/lib/containerd/* | "${containerd_root:-/var/lib/containerd}"/* | /var/lib/kubelet/* | /var/lib/docker/*) continue ;;
+      /proc/* | /sys/* | /dev/* | *\\*) continue ;;
+    esac
+    case $type in
+      nfs* | cifs | smb* | ceph | glusterfs | lustre | 9p | fuse.*) printf '@@mount %s\ntype %s\n' "$directory" "$type" ;;
+      ext[234] | xfs | btrfs | zfs | f2fs | jfs | reiserfs | bcachefs | tmpfs | overlay) if [ -d "$directory" ]; then mount_of "$directory"; fi ;;
+    esac
+  done </proc/mounts
 }
 
 show_mounts() {
   for directory in "$docker_root" /var/lib/containerd /var/lib/kubelet / /var/lib/unshim; do
     mount_of "$directory"
   done
+  data_mounts
 }
 
 cni_plugins() {
@@ -543,6 +621,7 @@ main() {
   show_kubelet
   show_docker
   show_containerd
+  show_programs
   show_kubelet_files
   for unit in $UNITS; do show_unit_files "$unit"; done
   show_runtime_files
