@@ -105,6 +105,10 @@ class Docker:
     live_restore: bool = False
     containers: tuple[Container, ...] = ()
     images: tuple[Image, ...] = ()
+    has_client: bool = True  # False: it runs, but the command docker is not there to ask it
+    command_line: tuple[str, ...] = ()  # /proc/PID/cmdline of the running dockerd; () if it does not run
+    # Of the running dockerd: proxies and CA variables, in either case. May hold a password. None: could not be seen.
+    environment: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class Containerd:
     moby_tasks: int = 0  # running tasks in namespace moby
     snapshotters: dict[str, str] = field(default_factory=dict)  # status by name, as of cri_plugin
     oci_spec: str = ""  # JSON: what it starts a container's description from (`ctr oci spec`)
-    # What its unit gives the process and so its containers, by name as in Limits; {} if systemd did not say.
+    # Limits its unit gives it and so its containers, as in Facts.limits; {} if systemd did not say.
     unit_limits: dict[str, tuple[int, int]] = field(default_factory=dict)
     other_tasks: dict[str, int] = field(default_factory=dict)  # running tasks of any other namespace that has some
     root: str = ""  # the data directory it is configured with, imports included; "" if not seen
@@ -134,7 +138,8 @@ class Kubelet:
     binary: str = ""
     pid: int = 0
     command_line: tuple[str, ...] = ()  # /proc/PID/cmdline of the running kubelet; () if it does not run
-    environment: dict[str, str] = field(default_factory=dict)  # variables named KUBELET_* of the running process
+    environment: dict[str, str] = field(default_factory=dict)  # HOME and KUBELET_* of the running process
+    directory: str = ""  # working directory of the running process
     hostname: str = ""  # what the kubelet would register as without --hostname-override
     kubeconfig_server: str = ""  # API server address in the kubelet's kubeconfig
 
@@ -180,4 +185,6 @@ class Facts:
     limits: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     programs: dict[str, str] = field(default_factory=dict)  # of runtimes: path by name or path asked for, "" if not there
     cni_plugins: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by directory: the plugins found there
+    # By path of a file of registry logins: names in it that may be registries, credsStore, credHelpers. Never a login.
+    registry_logins: dict[str, tuple[str, ...]] = field(default_factory=dict)
     not_seen: tuple[str, ...] = ()  # what the probe could not look at, and why

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
+from . import rlimits
 from .facts import (
     Container,
     Containerd,
@@ -28,7 +29,6 @@ from .facts import (
     Package,
     Unit,
 )
-from . import rlimits
 from .sections import ProbeError, Section, pair, split
 
 __all__ = ["ProbeError", "parse", "probe_script"]
@@ -82,6 +82,7 @@ def _facts(sections: list[Section]) -> Facts:
         limits={section.argument: _process_limits(section) for section in _all(sections, "limits")},
         programs=_programs(_first(sections, "programs")),
         cni_plugins={s.argument: tuple(line for line in s.lines if line) for s in _all(sections, "cni-plugins")},
+        registry_logins={s.argument: tuple(dict.fromkeys(s.every("name"))) for s in _all(sections, "registry-logins")},
         not_seen=tuple(dict.fromkeys(section.argument for section in _all(sections, "not-seen"))),
     )
 
@@ -223,9 +224,18 @@ def _docker(sections: list[Section]) -> Docker:
     if not found:
         return Docker()
     values = found[0].values()
+    command_line = _words(_first(sections, "dockerd-command-line").content())
+    seen = _first(sections, "dockerd-environment").content()
+    environment = None if seen is None else _environment(seen.decode("utf-8", "replace"))
     info = next(iter(_records(_first(sections, "docker-info"))), None)
     if info is None:
-        return Docker(installed=True, version=_docker_version(values.get("version", "")))
+        return Docker(
+            installed=True,
+            version=_docker_version(values.get("version", "")),
+            has_client=values.get("client", "") != "missing",
+            command_line=command_line,
+            environment=environment,
+        )
     return Docker(
         installed=True,
         answers=True,
@@ -238,6 +248,8 @@ def _docker(sections: list[Section]) -> Docker:
         live_restore=bool(info["live_restore"]),
         containers=tuple(_container(record) for record in _records(_first(sections, "docker-containers"))),
         images=tuple(_image(record) for record in _records(_first(sections, "docker-images"))),
+        command_line=command_line,
+        environment=environment,
     )
 
 
@@ -355,20 +367,23 @@ def _kubelet(sections: list[Section], system: dict[str, str]) -> Kubelet:
     if not found:
         return Kubelet(hostname=hostname)
     values = found[0].values()
-    command_line = _first(sections, "kubelet-command-line").content() or b""
     environment = _first(sections, "kubelet-environment").content() or b""
     return Kubelet(
         installed=True,
         version=values.get("version", "").removeprefix("Kubernetes ").removeprefix("v"),
         binary=values.get("binary", ""),
         pid=int(values.get("pid") or 0),
-        command_line=tuple(command_line.decode("utf-8", "replace").removesuffix("\0").split("\0"))
-        if command_line
-        else (),
+        command_line=_words(_first(sections, "kubelet-command-line").content()),
         environment=_environment(environment.decode("utf-8", "replace")),
+        directory=values.get("directory", ""),
         hostname=hostname,
         kubeconfig_server=values.get("server", "").strip("\"'"),
     )
+
+
+def _words(content: bytes | None) -> tuple[str, ...]:
+    """The arguments in a /proc/PID/cmdline."""
+    return tuple(content.decode("utf-8", "replace").removesuffix("\0").split("\0")) if content else ()
 
 
 def _environment(text: str) -> dict[str, str]:

@@ -152,8 +152,34 @@ registry_files() {
   files_in "$1" '*/*.crt'
   files_in "$1" '*/*.cert'
   for entry in "$1"/*/*; do
-    if [ -f "$entry" ]; then file "$entry" metadata; fi
+    if [ -f "$entry" ] || [ -L "$entry" ]; then file "$entry" metadata; fi
   done
+}
+
+# A file of registry logins: metadata, and what its objects are called, which are the registries. Values are never printed.
+logins() {
+  file "$1" metadata
+  if [ ! -f "$1" ] || [ ! -r "$1" ]; then return; fi
+  printf '@@registry-logins %s\n' "$1"
+  tr '\n\r' '  ' <"$1" | grep -o '"[A-Za-z0-9._:/-]*"[[:space:]]*:[[:space:]]*{' | sed 's/^"\([^"]*\)".*$/name \1/'
+  if grep -q '"credsStore"' "$1"; then printf 'name credsStore\n'; fi
+}
+
+# Where a kubelet looks for registry logins (pkg/credentialprovider/config.go), and where Docker's command line does.
+login_files() {
+  root=$(flag root-dir)
+  root=${root:-/var/lib/kubelet}
+  here=
+  home=
+  if [ -n "$kubelet_pid" ]; then
+    here=$(readlink "/proc/$kubelet_pid/cwd")
+    home=$(tr '\n\0' ' \n' <"/proc/$kubelet_pid/environ" | sed -n 's/^HOME=//p')
+  fi
+  here=${here%/}
+  home=${home:-$here}
+  home=${home%/}
+  printf '%s\n' "${root%/}/config.json" "$here/config.json" "$home/.docker/config.json" /.docker/config.json \
+    "${root%/}/.dockercfg" "$here/.dockercfg" "$home/.dockercfg" /.dockercfg /root/.docker/config.json
 }
 
 # The unit file and the drop-ins of a unit; those systemd has not read yet, too.
@@ -337,13 +363,37 @@ show_kubelet() {
     not_seen "$kubeconfig: may not be read by this user"
   fi
   [ -n "$kubelet_pid" ] || return
+  printf 'directory %s\n' "$(readlink "/proc/$kubelet_pid/cwd")"
   printf '@@kubelet-command-line\n'
   encode <"/proc/$kubelet_pid/cmdline"
   if [ -r "/proc/$kubelet_pid/environ" ]; then
     printf '@@kubelet-environment\n'
-    tr '\n\0' ' \n' <"/proc/$kubelet_pid/environ" | grep '^KUBELET_' | encode
+    tr '\n\0' ' \n' <"/proc/$kubelet_pid/environ" | grep -e '^KUBELET_' -e '^HOME=' | encode
   else
     not_seen 'the environment of the kubelet: may not be read by this user'
+  fi
+}
+
+# The arguments of dockerd and the variables that decide how it reaches registries. A proxy's password may be among them.
+find_dockerd() {
+  dockerd_pid=$(unit_property docker.service MainPID)
+  case $dockerd_pid in '' | 0) dockerd_pid=$(processes dockerd | head -n 1) ;; esac
+  daemon_json=
+  [ -n "$dockerd_pid" ] || return
+  daemon_json=$(tr '\n\0' ' \n' <"/proc/$dockerd_pid/cmdline" |
+    sed -n -e 's/^--config-file=//p' -e '/^--config-file$/{n;p;}' | tail -n 1)
+}
+
+show_dockerd() {
+  [ -n "$dockerd_pid" ] || return
+  printf '@@dockerd-command-line\n'
+  encode <"/proc/$dockerd_pid/cmdline"
+  if [ -r "/proc/$dockerd_pid/environ" ]; then
+    printf '@@dockerd-environment\n'
+    tr '\n\0' ' \n' <"/proc/$dockerd_pid/environ" |
+      grep -i -e '^https\{0,1\}_proxy=' -e '^no_proxy=' -e '^ssl_cert_file=' -e '^ssl_cert_dir=' | encode
+  else
+    not_seen 'the environment of dockerd: may not be read by this user'
   fi
 }
 
@@ -357,6 +407,7 @@ docker_runs() {
 ask_docker() {
   if ! has docker; then
     reason='it runs, but the command docker (package docker-cli or docker-ce-cli) is not installed'
+    client=missing
     return
   fi
   # The socket by name: a context or DOCKER_HOST could lead to another machine.
@@ -380,6 +431,7 @@ show_docker() {
   [ -n "$docker_root" ] || docker_root=/var/lib/docker
   reason=
   info=
+  client=
   if docker_runs; then
     ask_docker
   elif ! has dockerd; then
@@ -387,7 +439,7 @@ show_docker() {
   fi
   printf '@@docker\n'
   if [ -z "$info" ]; then
-    printf 'version %s\n' "$(t dockerd --version)"
+    printf 'version %s\nclient %s\n' "$(t dockerd --version)" "$client"
     if [ -n "$reason" ]; then not_seen "Docker: $reason"; fi
     return
   fi
@@ -539,8 +591,9 @@ registry_directories() {
 
 show_runtime_files() {
   file /etc/docker/daemon.json
+  if [ -n "$daemon_json" ]; then file "$daemon_json"; fi
   registry_files /etc/docker/certs.d
-  file /root/.docker/config.json metadata
+  each logins "$(login_files)"
   file /etc/containerd/config.toml
   file /etc/containerd/unshim-base-spec.json
   files_in /usr/local/sbin 'unshim-runtime-*'
@@ -620,6 +673,8 @@ main() {
   find_kubelet
   show_kubelet
   show_docker
+  find_dockerd
+  show_dockerd
   show_containerd
   show_programs
   show_kubelet_files
