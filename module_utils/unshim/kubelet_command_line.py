@@ -7,12 +7,13 @@ command line again from the changed files.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from . import compat
-from .facts import File, Unit
+from .facts import Facts, File, Unit
 from .kubelet_flags import (
     PLAIN,
     Assignment,
@@ -43,6 +44,7 @@ class Value:
     words: tuple[Word, ...]
     append_at: int
     text: str = ""  # of a variable: its whole value
+    unknown: str = ""  # a specifier in it that cannot be told
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class CommandLine:
     values: tuple[Value, ...] = ()
     environment_files: tuple[str, ...] = ()  # those named by the unit, present or not, in order
     used_variables: tuple[str, ...] = ()  # expanded as "$NAME" in ExecStart=
-    missing: tuple[str, ...] = ()  # files that systemd reads and the probe did not see
+    missing: tuple[str, ...] = ()  # files that systemd reads and the probe did not see; without them it starts nothing
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -107,52 +109,125 @@ def flag_value(argv: Sequence[str], name: str) -> str | None:
     return values[-1] if values else None
 
 
-def resolve(unit: Unit, files: Mapping[str, File]) -> CommandLine:
-    """Return the command line that systemd would start for ``unit`` now.
+def specifiers(facts: Facts) -> dict[str, str]:
+    """Return what systemd puts in place of ``%H`` and its like on this node, by letter.
 
-    Raises FlagError where a quote is not closed, a file is not UTF-8, or there is no ExecStart=.
+    Those that take a look at more than facts hold (%m, %b, %s, ...) are left out. Source: systemd.unit(5), "Specifiers".
     """
+    return {
+        **SPECIFIERS,
+        "H": facts.hostname,
+        "l": facts.hostname.split(".", 1)[0],
+        "v": facts.os.kernel,
+        "o": facts.os.id,
+        "w": facts.os.version_id,
+    }
+
+
+# Those that are the same on every node, for kubelet.service under the system's manager, which is root's.
+SPECIFIERS = {
+    "%": "%", "n": "kubelet.service", "N": "kubelet", "p": "kubelet", "P": "kubelet", "j": "kubelet", "J": "kubelet",
+    "i": "", "I": "", "t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "T": "/tmp",
+    "V": "/var/tmp", "u": "root", "U": "0", "g": "root", "G": "0", "h": "/root",
+}  # fmt: skip
+
+
+@dataclass
+class _Service:
+    """What the [Service] sections of a unit and its drop-ins add up to."""
+
     exec_start: tuple[str, Directive] | None = None
-    settings: list[tuple[str, Directive]] = []
-    environment_files: list[str] = []
-    missing: list[str] = []
+    settings: list[tuple[str, Directive]] = field(default_factory=list)  # Environment=
+    environment_files: list[str] = field(default_factory=list)  # as written
+    unset: list[tuple[str, Directive]] = field(default_factory=list)  # UnsetEnvironment=
+    missing: list[str] = field(default_factory=list)
+
+
+def _service(unit: Unit, files: Mapping[str, File]) -> _Service:
+    found = _Service()
     for path in (unit.fragment_path, *unit.drop_in_paths):
         text = _text(path, files)
         if text is None:
             if path:
-                missing.append(path)
+                found.missing.append(path)
             continue
         for directive in parse_unit(path, text):
             if directive.section != "Service":
                 continue
+            here = (path, directive)
             if directive.name == "ExecStart":
-                exec_start = (path, directive) if directive.text else None
+                if directive.text and found.exec_start is not None:
+                    raise FlagError(path, directive.line, "ExecStart= is set a second time, with no empty one before")
+                found.exec_start = here if directive.text else None
             elif directive.name == "Environment":
-                settings = [*settings, (path, directive)] if directive.text else []
+                found.settings = [*found.settings, here] if directive.text else []
             elif directive.name == "EnvironmentFile":
-                environment_files = [*environment_files, directive.text] if directive.text else []
-    if exec_start is None:
+                found.environment_files = [*found.environment_files, directive.text] if directive.text else []
+            elif directive.name == "UnsetEnvironment":
+                found.unset = [*found.unset, here] if directive.text else []
+    return found
+
+
+def resolve(unit: Unit, files: Mapping[str, File], known: Mapping[str, str] | None = None) -> CommandLine:
+    """Return the command line that systemd would start for ``unit`` now.
+
+    Args:
+        known: what to put in place of specifiers, by letter: :func:`specifiers`.
+
+    Raises FlagError where a quote is not closed, a file is not UTF-8, a word holds a specifier that is not known, or there
+    is no ExecStart=, or more than one.
+    """
+    known = SPECIFIERS if known is None else known
+    service = _service(unit, files)
+    if service.exec_start is None:
         raise FlagError(unit.fragment_path or unit.name, 0, "no ExecStart= is set for the kubelet")
 
     values: list[Value] = []
     variables: dict[str, int] = {}
-    for path, directive in settings:
+    for path, directive in service.settings:
         for word in split_words(path, directive.line, directive.value, False):
             name, equals, _ = word.text.partition("=")
             if equals:
-                chars = tuple(_percent(word.chars[len(name) + 1 :]))
+                chars = tuple(_specified(word.chars[len(name) + 1 :], known))
                 end = chars[-1].end if chars else word.end
                 _add(values, variables, path, directive.line, name, chars, end)
-    for name in environment_files:
-        optional, path = name.startswith("-"), name.removeprefix("-")
-        text = _text(path, files)
-        if text is None:
-            if not optional:
-                missing.append(path)
-            continue
-        for assignment in parse_environment_file(path, text):
-            _add(values, variables, path, assignment.line, assignment.name, assignment.value, assignment.append_at)
-    return _expand(exec_start, values, variables, tuple(n.removeprefix("-") for n in environment_files), tuple(missing))
+    named: list[str] = []
+    missing = service.missing
+    for written in service.environment_files:
+        pattern = "".join(char.text for char in _specified([Char(c, 0, 0) for c in written.removeprefix("-")], known))
+        if not pattern.startswith("/"):
+            continue  # systemd says so in its log and goes on
+        paths = _matching(pattern, files)
+        named += paths or [pattern]
+        texts = [(path, text) for path in paths if (text := _text(path, files)) is not None]
+        if not texts and not written.startswith("-"):
+            missing.append(pattern)
+        for path, text in texts:
+            for assignment in parse_environment_file(path, text):
+                _add(values, variables, path, assignment.line, assignment.name, assignment.value, assignment.append_at)
+    for path, directive in service.unset:
+        for word in split_words(path, directive.line, directive.value, False):
+            name, equals, value = word.text.partition("=")
+            if name in variables and (not equals or values[variables[name]].text == value):
+                del variables[name]
+    return _expand(service.exec_start, values, variables, known, tuple(named), tuple(missing))
+
+
+def _matching(pattern: str, files: Mapping[str, File]) -> list[str]:
+    """Return the files on the node that a pattern names, in the order systemd reads them; glob(7): a * matches no slash."""
+    if not re.search(r"[*?\[]", pattern):
+        return [pattern]
+    parts = pattern.split("/")
+    return [
+        path
+        for path, file in sorted(files.items())
+        if file.kind != "missing"
+        and len(path.split("/")) == len(parts)
+        and all(
+            fnmatch.fnmatchcase(name, part) and (name.startswith(".") <= part.startswith("."))
+            for name, part in zip(path.split("/"), parts, strict=True)
+        )
+    ]
 
 
 def _text(path: str, files: Mapping[str, File]) -> str | None:
@@ -161,25 +236,35 @@ def _text(path: str, files: Mapping[str, File]) -> str | None:
         return None
     if not file.is_utf8:
         raise FlagError(path, 0, "the file is not UTF-8 text")
+    if file.content is not None and "\0" in file.content:
+        raise FlagError(path, file.content.count("\n", 0, file.content.index("\0")) + 1, "there is a NUL byte")
     return file.content
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _add(
     values: list[Value], variables: dict[str, int], path: str, line: int, name: str, chars: Sequence[Char], end: int
 ) -> None:
+    """Set a variable, unless systemd would not take it: src/basic/env-util.c, env_assignment_is_valid."""
+    text = "".join(char.text for char in chars)
+    if not _NAME.fullmatch(name):
+        return
     variables[name] = len(values)
-    values.append(
-        Value(path, line, name, tuple(split_words(path, line, chars, True)), end, "".join(char.text for char in chars))
-    )
+    values.append(Value(path, line, name, tuple(split_words(path, line, chars, True)), end, text, _unknown(chars)))
 
 
-def _percent(chars: Sequence[Char]) -> list[Char]:
-    """Join ``%%`` to one; other specifiers stay as written and will show as a difference to the running process."""
+def _specified(chars: Sequence[Char], known: Mapping[str, str]) -> list[Char]:
+    """Put in what specifiers stand for; one that is not known stays as a single character of two letters."""
     joined: list[Char] = []
     index = 0
     while index < len(chars):
-        if chars[index].text == "%" and index + 1 < len(chars) and chars[index + 1].text == "%":
-            joined.append(Char("%", chars[index].start, chars[index + 1].end))
+        if chars[index].text == "%" and index + 1 < len(chars):
+            first, second = chars[index], chars[index + 1]
+            meant = known.get(second.text)
+            texts = [first.text + second.text] if meant is None else list(meant)
+            joined += [Char(text, first.start, second.end) for text in texts]
             index += 2
         else:
             joined.append(chars[index])
@@ -187,10 +272,15 @@ def _percent(chars: Sequence[Char]) -> list[Char]:
     return joined
 
 
+def _unknown(chars: Sequence[Char]) -> str:
+    return next((char.text for char in chars if len(char.text) == 2), "")
+
+
 def _expand(
     exec_start: tuple[str, Directive],
     values: list[Value],
     variables: dict[str, int],
+    known: Mapping[str, str],
     environment_files: tuple[str, ...],
     missing: tuple[str, ...],
 ) -> CommandLine:
@@ -202,22 +292,29 @@ def _expand(
     used: list[str] = []
     prefix = re.match(r"[-@:+!|]*", words[0].text)[0] if words else ""  # type: ignore[index]
     for index, word in enumerate(words):
-        text = word.text[len(prefix) :] if index == 0 else word.text
-        if text == ";" and word.end - word.start == 1:
+        if word.text == ";" and word.end - word.start == 1:
             raise FlagError(path, directive.line, "ExecStart= holds several commands")
-        if index == 1 and "@" in prefix:
-            continue  # "@": the second word is argv[0]
-        text = text.replace("%%", "%")
-        if ":" in prefix:
+        chars = _specified(word.chars[len(prefix) if index == 0 else 0 :], known)
+        text = "".join(char.text for char in chars)
+        _refuse(path, directive.line, _unknown(chars))
+        if index == 1 and "@" in prefix:  # the second word is what the process is called
+            arguments[0] = Argument(text, own, index)
+        elif ":" in prefix:
             arguments.append(Argument(text, own, index))
         elif text.startswith("$") and text[1:2] not in ("{", "$"):
             used.append(text[1:])
             number = variables.get(text[1:])
             if number is not None:
+                _refuse(values[number].path, values[number].line, values[number].unknown)
                 arguments += [Argument(part.text, number, i) for i, part in enumerate(values[number].words)]
         else:
             arguments.append(Argument(_braces(text, values, variables), own, index))
     return CommandLine(tuple(arguments), tuple(values), environment_files, tuple(used), missing)
+
+
+def _refuse(path: str, line: int, unknown: str) -> None:
+    if unknown:
+        raise FlagError(path, line, f"what the specifier {unknown} stands for is not known to unshim")
 
 
 def _braces(text: str, values: list[Value], variables: dict[str, int]) -> str:
@@ -225,7 +322,10 @@ def _braces(text: str, values: list[Value], variables: dict[str, int]) -> str:
         if match[0] == "$$":
             return "$"
         number = variables.get(match[1])
-        return "" if number is None else values[number].text
+        if number is None:
+            return ""
+        _refuse(values[number].path, values[number].line, values[number].unknown)
+        return values[number].text
 
     return re.sub(r"\$\$|\$\{([A-Za-z0-9_]+)\}", expand, text)
 
@@ -274,7 +374,12 @@ class Switch:
 
 
 def switch_runtime(
-    unit: Unit, files: Mapping[str, File], version: str, endpoint: str, endpoint_in_config: bool = False
+    unit: Unit,
+    files: Mapping[str, File],
+    version: str,
+    endpoint: str,
+    endpoint_in_config: bool = False,
+    known: Mapping[str, str] | None = None,
 ) -> Switch:
     """Point the kubelet's flags at ``endpoint`` and take out those of dockershim.
 
@@ -283,12 +388,13 @@ def switch_runtime(
         endpoint: for example ``unix:///run/containerd/containerd.sock``.
         endpoint_in_config: the KubeletConfiguration file names the endpoint, so no flag is added (one that is there is
             still set, for it wins over the file).
+        known: what specifiers stand for on this node.
 
     Raises FlagError where the files cannot be changed so that systemd would start exactly the command line wanted.
     """
     if not PLAIN.match(endpoint):
         raise FlagError("unshim_cri_endpoint", 0, f"{endpoint!r} holds characters that cannot stand in a kubelet flag")
-    line = resolve(unit, files)
+    line = resolve(unit, files, known)
     argv = line.argv
     parsed = compat.parse_version(version) or (0, 0, 0)
     wanted: dict[str, str] = {"container-runtime-endpoint": endpoint}
@@ -355,7 +461,7 @@ def switch_runtime(
     texts = {path: apply_edits(files[path].content or "", rows) for path, rows in edits.items()}
     texts.update(new_files)
     texts = {path: text for path, text in texts.items() if path not in files or files[path].content != text}
-    after = resolve(unit, {**files, **{path: _with(files, path, text) for path, text in texts.items()}})
+    after = resolve(unit, {**files, **{path: _with(files, path, text) for path, text in texts.items()}}, known)
     _check(line, argv, changes, added, after.argv)
     created = tuple(path for path in texts if path not in files or files[path].content is None)
     return Switch(texts, created, tuple(removed), after)
@@ -466,5 +572,6 @@ __all__ = [
     "flag_value",
     "flags",
     "resolve",
+    "specifiers",
     "switch_runtime",
 ]

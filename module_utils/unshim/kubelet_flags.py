@@ -118,7 +118,7 @@ def _assignment(path: str, text: str, position: int, found: list[Assignment]) ->
         elif char == "\\":
             in_bare = True
             if position + 1 < size and text[position + 1] in "\r\n":
-                position += 3 if text[position + 1 : position + 3] == "\r\n" else 2
+                position += 2  # of CR LF only the CR: the value ends with the LF
                 continue
             if position + 1 < size:
                 value.append(Char(text[position + 1], position, position + 2))
@@ -159,7 +159,7 @@ def _quoted(path: str, text: str, position: int, value: list[Char]) -> int:
 def parse_unit(path: str, text: str) -> list[Directive]:
     """Return the directives of a unit file or drop-in, in order."""
     found: list[Directive] = []
-    section, position, size = "", 0, len(text)
+    section, position, size = "", 1 if text.startswith("\ufeff") else 0, len(text)
     while position < size:
         start = position
         chars, position = _logical_line(text, position)
