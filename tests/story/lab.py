@@ -31,10 +31,13 @@ class Lab:
     workers = ("unshim-w1", "unshim-w2")
     registry = "unshim-registry"
     nodes = (control_plane, *workers)
+    inventory = "inventory/lab/hosts.yml"
+    kubeconfig = "build/lab/kubeconfig"
+    remembers_in = "build/story"
 
     def __init__(self, root: Path):
         self.root = root
-        self.records = root / "build" / "story"
+        self.records = root / self.remembers_in
         self.records.mkdir(parents=True, exist_ok=True)
 
     def on(self, node, script, check=True):
@@ -47,7 +50,7 @@ class Lab:
 
     def kubectl(self, *arguments):
         return subprocess.run(
-            [self.root / "build/lab/kubectl", "--kubeconfig", self.root / "build/lab/kubeconfig", *arguments],
+            [self.root / "build/lab/kubectl", "--kubeconfig", self.root / self.kubeconfig, *arguments],
             text=True, capture_output=True, check=True,
         ).stdout  # fmt: skip
 
@@ -64,11 +67,11 @@ class Lab:
             for item in self.get("secrets,serviceaccounts,clusterroles,services", "-A")["items"]
         }
 
-    def playbook(self, name, *arguments, inventory="inventory/lab/hosts.yml"):
+    def playbook(self, name, *arguments, inventory=None):
         """Run one of unshim's playbooks as a user would: from the checkout, with its ansible.cfg."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))}
         done = subprocess.run(
-            ["ansible-playbook", "-i", inventory, f"playbooks/{name}.yml", *arguments],
+            ["ansible-playbook", "-i", inventory or self.inventory, f"playbooks/{name}.yml", *arguments],
             cwd=self.root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
             env={**kept, "ANSIBLE_NOCOLOR": "1"},
         )  # fmt: skip
