@@ -48,7 +48,11 @@ def test_cri_plugin_is_loaded(host, config):
 
 
 def test_cgroup_driver_is_the_kubelets(host, cri, kubelet_command_line):
-    systemd = cri["runtime"]["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"]
+    options = cri["runtime"]["containerd"]["runtimes"]["runc"]["options"]
+    # containerd 1.4 reads a runtime's options and leaves them out of its dump.
+    written = tomllib.loads(host.check_output("cat /etc/containerd/config.toml"))["plugins"]
+    options = options or written["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]["runc"]["options"]
+    systemd = options["SystemdCgroup"]
     if not kubelet_command_line:
         assert systemd == (host.check_output("cat /proc/1/comm").strip() == "systemd")
         return
@@ -67,8 +71,12 @@ def test_sandbox_image_is_the_kubelets(host, cri, kubelet_command_line):
         assert "io.cri-containerd.pinned=pinned" in host.check_output(f"ctr -n k8s.io images ls name=={sandbox}")
 
 
-def test_registry_settings_have_one_home(cri):
-    assert cri["images"]["registry"]["config_path"] == "/etc/containerd/certs.d"
+def test_registry_settings_have_one_home(host, cri):
+    registry = cri["images"]["registry"]
+    if " 1.4." in host.check_output("containerd --version"):
+        assert "config_path" not in registry  # came with 1.5; before, registry.mirrors is all there is
+    else:
+        assert registry["config_path"] == "/etc/containerd/certs.d"
 
 
 def test_cni_directories_hold_what_containerd_needs(host, cri):
