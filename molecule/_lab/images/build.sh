@@ -42,13 +42,20 @@ kubernetes_build=$!
 trap 'kill "$kubernetes_build" 2>/dev/null || true; rm -f "$kubernetes_result"' EXIT
 
 # Machines that are more than a suite, and the suite they start from; images/KIND is made on top of that.
-declare -A kinds=([containerd2]=trixie)
+declare -A kinds=([containerd2]=trixie [dnf]=bookworm [zypper]=bookworm)
 declare -A fresh node
 for suite in "${suites[@]}"; do
     starts_from=${kinds[$suite]:-$suite}
     suite_base=$("$here/base.sh" "$starts_from")
     build "fresh-$starts_from" systemd BASE="$suite_base"
-    if [ "$suite" != "$starts_from" ]; then build "fresh-$suite" "$suite" SYSTEMD="$image"; fi
+    if [ "$suite" != "$starts_from" ]; then
+        arguments=(SYSTEMD="$image")
+        if [ "$suite" = dnf ] || [ "$suite" = zypper ]; then
+            build rpms rpms BASE="$suite_base"
+            arguments+=(RPMS="$image")
+        fi
+        build "fresh-$suite" "$suite" "${arguments[@]}"
+    fi
     fresh[$suite]=$image
 done
 declare -A pushed
