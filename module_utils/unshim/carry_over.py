@@ -53,7 +53,7 @@ _API = "it guards or shapes Docker's API, which Kubernetes no longer uses"
 _DAEMON_JSON = (
     # Registries
     Row("registry-mirrors", "carried", "hosts.toml of docker.io, in this order, docker.io itself last", "containerd asks registries as its hosts.toml files say", "containerd docs/hosts.md"),
-    Row("insecure-registries", "carried", "hosts.toml per host: HTTPS without verification, then HTTP; a network only warns", "containerd has no form for a whole network", "moby registry/config.go, service_v2.go"),
+    Row("insecure-registries", "carried", "hosts.toml per host: HTTPS without verification, then HTTP; of a network, for each address in it that images come from", "containerd has no form for a whole network, so a warning names what it was carried for", "moby registry/config.go, service_v2.go"),
     Row("max-concurrent-downloads", "not-carried", "", "set max_concurrent_downloads of containerd's CRI plugin if pulls need it; both have 3 by default", _DOCKERD),
     Row("max-download-attempts", "not-carried", "", "the kubelet tries a failed pull again by itself", "kubernetes pkg/kubelet/images"),
     Row("max-concurrent-uploads", "not-carried", "", _PUSHES, _DOCKERD),
@@ -116,8 +116,9 @@ _ELSEWHERE = (
     Row("SSL_CERT_FILE, SSL_CERT_DIR", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "Go crypto/x509", "docker.service"),
     Row("LimitNOFILE and other Limit...", "not-carried", "", "not carried over in this release; set it in containerd's base_runtime_spec if pods need it", "systemd.exec(5)", "docker.service"),
     # Docker's files
-    Row("certs.d/HOST/*.crt, *.cert and *.key", "carried", "ca and client in HOST's hosts.toml", "containerd trusts for a registry what its hosts.toml names", "moby registry/registry.go; containerd docs/hosts.md", "docker's files"),
-    Row("config.json of root: auths", "warns", "", "registry logins are the kubelet's on containerd, and are never copied", "kubernetes pkg/credentialprovider", "docker's files"),
+    Row("certs.d/HOST/*.crt, *.cert and *.key", "carried", "ca and client in HOST's hosts.toml, of copies beside it with the same mode and owner", "containerd trusts for a registry what its hosts.toml names; the files are copied on the node, for Docker's go with Docker", "moby registry/registry.go; containerd docs/hosts.md", "docker's files"),
+    Row("config.json and .dockercfg: registry logins", "kubelet", "read by the kubelet itself, as with Docker: the first of ROOT-DIR/config.json, its working directory's, HOME/.docker's and /.docker's", "the kubelet sends them with each pull, to dockershim as to containerd; root's own ~/.docker is Docker's command line's, unless the kubelet has HOME=/root. They are never read or copied by unshim", "kubernetes pkg/credentialprovider/config.go", "docker's files"),
+    Row("config.json: credsStore, credHelpers", "not-carried", "", "only Docker's command line asks them; the kubelet never did", "kubernetes pkg/credentialprovider/config.go", "docker's files"),
     # The kubelet's own
     Row("--cni-bin-dir, --cni-conf-dir", "carried", "bin_dir and conf_dir of containerd's CRI plugin", "on containerd the runtime calls the CNI, not the kubelet", "kubernetes 1.20 pkg/kubelet/config/flags.go", "kubelet"),
     Row("--pod-infra-container-image", "carried", "sandbox_image of containerd's CRI plugin", "on containerd the runtime starts the sandbox", "kubernetes 1.20 pkg/kubelet/config/flags.go", "kubelet"),

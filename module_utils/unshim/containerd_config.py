@@ -45,6 +45,8 @@ class ContainerdSettings:
     cni_bin_dir: str = ""
     cni_conf_dir: str = ""
     registry_config_path: str = ""
+    # Values by their keys below the registry table, where containerd reads no hosts.toml (registries.rows).
+    registry_tables: tuple[tuple[tuple[str, ...], Any], ...] = ()
 
 
 def parse(existing: str) -> dict[str, Any]:
@@ -153,8 +155,14 @@ def wanted_values(data: dict[str, Any], version: str, wanted: ContainerdSettings
                 f"its runtime runc is of type {table['runtime_type']}, whose cgroup driver unshim cannot set; make it {RUNC}"
             )
         rows.append(((*runtimes, name, "options", "SystemdCgroup"), wanted.systemd_cgroup))
-    if wanted.registry_config_path and not registry_config_path(data) and not legacy_registry_keys(data):
-        rows.append((("plugins", images, "registry", "config_path"), wanted.registry_config_path))
+    config_path = ("plugins", images, "registry", "config_path")
+    if wanted.registry_config_path and not legacy_registry_keys(data):
+        if not registry_config_path(data):
+            rows.append((config_path, wanted.registry_config_path))
+        elif ":" in registry(data)["config_path"] and (compat.parse_version(version) or (0, 0, 0)) >= (2, 1, 0):
+            # Pulls go through the transfer service, which takes the value for one directory (containerd#12636).
+            rows.append((config_path, registry_config_path(data)))
+    rows += [(("plugins", images, "registry", *keys), value) for keys, value in wanted.registry_tables]
     return rows
 
 

@@ -11,7 +11,7 @@ import json
 from . import carry_over, cni, compat, containerd_config
 from .facts import Facts
 from .kubelet_command_line import flag_value
-from .plan_containerd import plan_cni, plan_containerd, plan_containerd_unit, plan_package, plan_registries
+from .plan_containerd import plan_cni, plan_containerd, plan_containerd_unit, plan_package
 from .plan_docker import (
     check_docker,
     note_docker_settings_elsewhere,
@@ -31,6 +31,7 @@ from .plan_kubelet import (
     source,
 )
 from .plan_model import AnnotationChange, Finding, PackageChange, Plan, Settings
+from .plan_registries import note_registry_logins, plan_registries
 
 CRI_SOCKET_ANNOTATION = "kubeadm.alpha.kubernetes.io/cri-socket"
 
@@ -152,8 +153,9 @@ def _plan_migrate(draft: Draft) -> None:
         plan_sandbox_image(draft)
         plan_cni(draft)
         plan_package(draft)
-        plan_containerd(draft)
         plan_registries(draft)
+        plan_containerd(draft)
+        note_registry_logins(draft)
         note_docker_settings_elsewhere(draft)
         draft.not_carried += carry_over.not_carried(draft.daemon_json)
     plan_host(draft)

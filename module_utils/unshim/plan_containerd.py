@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cni, compat, containerd_config, registries
+from . import cni, compat, containerd_config, plan_registries
 from .kubelet_command_line import flag_value
 from .plan_draft import Draft, same_endpoint
 from .plan_model import PackageChange
@@ -119,7 +119,8 @@ def plan_containerd(draft: Draft) -> None:
             systemd_cgroup=draft.cgroup_driver == "systemd",
             cni_bin_dir=draft.cni_bin_dir,
             cni_conf_dir=draft.cni_conf_dir,
-            registry_config_path=containerd_config.CERTS_D,
+            registry_config_path="" if plan_registries.in_tables(draft, data) else containerd_config.CERTS_D,
+            registry_tables=tuple(draft.registry_tables),
         )
         after = containerd_config.render(existing, draft.containerd.version, wanted)
     except containerd_config.ConfigError as error:
@@ -144,7 +145,8 @@ def plan_containerd(draft: Draft) -> None:
     elif legacy:
         draft.warn(
             "legacy-registry-config",
-            f"{path} sets {', '.join(legacy)}; they stay, and containerd then reads no hosts.toml files",
+            f"{path} sets {', '.join(legacy)}; they stay, and containerd then reads no hosts.toml files, so what Docker has of "
+            "registries is put there too",
             "Move them to hosts.toml files in /etc/containerd/certs.d.",
         )
     if data.get("imports"):
@@ -154,51 +156,6 @@ def plan_containerd(draft: Draft) -> None:
             "Check that none of them sets a CRI plugin.",
         )
     draft.change(path, "prepare", "CRI as the kubelet needs it", after, "containerd_config")
-
-
-def plan_registries(draft: Draft) -> None:
-    """Plan hosts.toml files for Docker's registry settings; one that is there is never overwritten."""
-    try:
-        data = containerd_config.parse(draft.text(containerd_config.PATH) or "")
-    except containerd_config.ConfigError:
-        return
-    directory = containerd_config.registry_config_path(data) or containerd_config.CERTS_D
-    wanted = registries.hosts_files(draft.daemon_json, draft.facts.files, directory)
-    where = registries.DAEMON_JSON
-    for network in wanted.networks:
-        draft.warn(
-            "registry-network",
-            f"{where}: insecure-registries: {network}: containerd has no form for a whole network",
-            f"Write a hosts.toml in {directory} for each registry in it that pods pull from.",
-        )
-    for entry in wanted.odd:
-        draft.warn(
-            "registry-not-understood", f"{where}: {entry} is not a registry that Docker would accept, and is left out"
-        )
-    if wanted.files and containerd_config.legacy_registry_keys(data):
-        draft.warn(
-            "registries-not-carried",
-            f"{where}: its registry settings are not carried over, for {containerd_config.PATH} sets registries the old way",
-        )
-        return
-    for path, text in wanted.files.items():
-        now = draft.file(path)
-        if now.kind == "missing":
-            draft.change(
-                path,
-                "prepare",
-                "registry as Docker reaches it",
-                text,
-                "registry",
-                path in wanted.secret,
-                "0600" if path in wanted.secret else "0644",
-            )
-        elif now.content != text:
-            draft.warn(
-                "registry-exists",
-                f"{path} is there and says something else than {where}; it is left as it is",
-                "Check that it reaches the registry.",
-            )
 
 
 def plan_containerd_unit(draft: Draft) -> None:

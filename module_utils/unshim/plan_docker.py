@@ -69,13 +69,6 @@ def note_docker_settings_elsewhere(draft: Draft) -> None:
                         f"{path}:{number} gives Docker a proxy, which is not carried over: pulls would go without it",
                         "Give containerd.service a drop-in with the same variables.",
                     )
-    path = "/root/.docker/config.json"
-    if re.search(r'"auths"\s*:\s*\{\s*"', draft.file(path).content or ""):
-        draft.warn(
-            "docker-login",
-            f"{path} holds registry logins; the kubelet does not read it there with containerd",
-            "Use imagePullSecrets, or put the file in the kubelet's root directory as config.json.",
-        )
 
 
 def plan_foreign_containers(draft: Draft) -> None:

@@ -12,6 +12,7 @@ from .kubelet_command_line import flag_value
 from .plan_model import (
     AnnotationChange,
     FileChange,
+    FileCopy,
     Finding,
     ImageMove,
     NotCarried,
@@ -53,6 +54,8 @@ class Draft:
     daemon_json: dict[str, Any] = field(default_factory=dict)
     packages: list[PackageChange] = field(default_factory=list)
     files: list[FileChange] = field(default_factory=list)
+    copies: list[FileCopy] = field(default_factory=list)
+    registry_tables: list[registries.Row] = field(default_factory=list)  # of config.toml, where there is no hosts.toml
     units: list[UnitChange] = field(default_factory=list)
     images: list[ImageMove] = field(default_factory=list)
     annotations: list[AnnotationChange] = field(default_factory=list)
@@ -150,7 +153,9 @@ class Draft:
         self.units.append(UnitChange(unit.name, stage, action, _unit_state(unit), after, reason))
 
     def plan(self) -> Plan:
-        empty = not (self.packages or self.files or self.units or self.images or self.modules or self.sysctls)
+        empty = not (
+            self.packages or self.files or self.copies or self.units or self.images or self.modules or self.sysctls
+        )
         apis = (
             compat.kubelet_cri_api(self.kubelet_version)
             if self.kubelet_version
@@ -174,6 +179,7 @@ class Draft:
             is_control_plane=self.file(f"{MANIFESTS}/kube-apiserver.yaml").kind != "missing",
             packages=tuple(self.packages),
             files=tuple(sorted(self.files, key=lambda change: (change.stage != "prepare", change.path))),
+            copies=tuple(sorted(self.copies, key=lambda copy: (copy.stage != "prepare", copy.path))),
             units=tuple(self.units),
             images=tuple(self.images),
             annotations=tuple(self.annotations),

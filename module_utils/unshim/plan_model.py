@@ -43,6 +43,21 @@ class FileChange:
 
 
 @dataclass(frozen=True)
+class FileCopy:
+    """A file that is copied on the node itself: what is in it, which may be a key, never leaves the node."""
+
+    source: str
+    path: str
+    stage: str
+    reason: str
+    mode: str = "0600"
+    owner: str = "root"
+    group: str = "root"
+    role: str = "registry"  # as FileChange's
+    secret: bool = False  # it is a key, or may hold one
+
+
+@dataclass(frozen=True)
 class UnitChange:
     unit: str
     stage: str
@@ -116,6 +131,7 @@ class Plan:
     is_control_plane: bool = False
     packages: tuple[PackageChange, ...] = ()
     files: tuple[FileChange, ...] = ()
+    copies: tuple[FileCopy, ...] = ()
     units: tuple[UnitChange, ...] = ()
     images: tuple[ImageMove, ...] = ()
     annotations: tuple[AnnotationChange, ...] = ()

@@ -49,7 +49,7 @@ def summary(plan: Plan) -> str:
         return f"{plan.node}: nothing to do, {'runs on' if plan.goal == 'migrate' else 'has'} {runtime}"
     parts = [
         _count(len(plan.packages), "package"),
-        _count(len(plan.files), "file"),
+        _count(len(plan.files) + len(plan.copies), "file"),
         _count(len({change.unit for change in plan.units}), "unit"),
         _count(len(plan.images), "image"),
     ]
@@ -86,7 +86,14 @@ def render(plan: Plan) -> str:
     if plan.done:
         lines += ["", "Nothing to do."]
     elif not (
-        plan.blockers or plan.packages or plan.files or plan.units or plan.images or plan.modules or plan.sysctls
+        plan.blockers
+        or plan.packages
+        or plan.files
+        or plan.copies
+        or plan.units
+        or plan.images
+        or plan.modules
+        or plan.sysctls
     ):
         lines += ["", "Nothing is left to change; the gates are still to be passed."]
     for number, (stage, title) in enumerate(
@@ -163,12 +170,15 @@ def _stage(plan: Plan, stage: str) -> list[str]:
         lines.append("  sysctls")
         lines += [f"    {name} = {value}" for name, value in sorted(plan.sysctls.items())]
     files = [change for change in plan.files if change.stage == stage]
-    if files:
+    copies = [copy for copy in plan.copies if copy.stage == stage]
+    if files or copies:
         lines.append("  files")
         for change in files:
             what = "new" if change.before is None else "removed" if change.after is None else "changed"
             lines += _wrapped(f"{change.path} ({what}: {change.reason})", "    ", "      ")
             lines += [f"      {line}".rstrip() for line in unified_diff(change).splitlines()]
+    for copy in copies:
+        lines += _wrapped(f"{copy.path} (copied from {copy.source}, mode {copy.mode}: {copy.reason})", "    ", "      ")
     if stage == "prepare" and plan.images:
         total = sum(image.size for image in plan.images)
         lines.append(f"  images from Docker to containerd: {len(plan.images)}, {human_size(total)}")
