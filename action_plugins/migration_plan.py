@@ -55,6 +55,7 @@ class ActionModule(ActionBase):
             result["_ansible_no_log"] = True  # the contents are in the result, and -v would print it
         if self._task.diff:
             result["diff"] = [plan_text.ansible_diff(change) for change in made.files]
+            result["diff"] += [plan_text.ansible_copy_diff(copy) for copy in made.copies]
         return result
 
 

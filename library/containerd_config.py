@@ -21,6 +21,50 @@ options:
     type: str
     choices: [present, restored]
     default: present
+  copies:
+    description:
+      - The plan's copies of files that do not leave the node, such as a registry's certificates and keys. One that is
+        there already is left alone if it is the same, and refused if it is another that is not of unshim's making.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      source:
+        description: The file to copy; what a symlink leads to is copied.
+        type: path
+        required: true
+      path:
+        description: Where to.
+        type: path
+        required: true
+      mode:
+        description: Permission bits, octal.
+        type: str
+        default: '0600'
+      owner:
+        description: Owner, a name or number.
+        type: str
+        default: root
+      group:
+        description: Group, a name or number.
+        type: str
+        default: root
+      role:
+        description: What the file is for; says who restores it.
+        type: str
+        default: registry
+      secret:
+        description: Whether it is a key or may hold one.
+        type: bool
+        default: false
+      stage:
+        description: The plan's stage. Not used.
+        type: str
+        default: prepare
+      reason:
+        description: Why the plan holds the copy. Not used.
+        type: str
+        default: ''
   modules:
     description: Kernel modules to load now. One that cannot be loaded is a warning.
     type: list
@@ -59,6 +103,7 @@ EXAMPLES = r"""
 - name: Configure containerd as planned
   containerd_config:
     files: "{{ ansible_facts.runtime_plan.files | selectattr('stage', 'equalto', 'prepare') }}"
+    copies: "{{ ansible_facts.runtime_plan.copies }}"
     modules: "{{ ansible_facts.runtime_plan.modules }}"
     sysctls: "{{ ansible_facts.runtime_plan.sysctls }}"
     cri_api: "{{ ansible_facts.runtime_plan.cri_api }}"
@@ -115,12 +160,21 @@ import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.unshim_node import commands, containerd, cri, files, module_run, systemd
+from ansible.module_utils.unshim_node import (
+    commands,
+    containerd,
+    cri,
+    file_copies,
+    files,
+    module_run,
+    systemd,
+)
 from ansible.module_utils.unshim_node.errors import NodeError
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
     "files": module_run.FILES_OPTION,
+    "copies": file_copies.OPTION,
     "modules": {"type": "list", "elements": "str", "default": []},
     "sysctls": {"type": "dict", "default": {}},
     "containerd_version": {"type": "str", "default": ""},
@@ -235,7 +289,8 @@ def present(module):
     journal = module_run.open_journal(module)
     can_check = check_program(module)
     pending = files.pending(params["files"])
-    files.check_writable(pending, [journal.path] if pending else [])
+    copies = file_copies.pending(params["copies"], journal)
+    files.check_writable(pending, [one["path"] for one in copies] + ([journal.path] if pending or copies else []))
     for change in pending if can_check else []:
         if change["role"] == "containerd_config" and change["path"].endswith(".toml") and change["after"] is not None:
             containerd.check_config(change["after"])
@@ -252,27 +307,30 @@ def present(module):
     reload = unit["NeedDaemonReload"] == "yes" or any(containerd.is_unit_file(one["path"]) for one in pending)
     outcome = {
         "restarted": restart,
-        "changed_files": [one["path"] for one in pending],
-        "diff": [files.apply_change(one, journal, True)["diff"] for one in pending],
+        "changed_files": [one["path"] for one in pending + copies],
+        "diff": [files.apply_change(one, journal, True)["diff"] for one in pending]
+        + [file_copies.diff(one) for one in copies],
         "cri": {},
     }
     outcome["loaded_modules"], outcome["set_sysctls"] = prepare_kernel(module, journal)
     outcome["changed"] = bool(
-        pending or restart or not was_enabled or outcome["loaded_modules"] or outcome["set_sysctls"]
+        pending or copies or restart or not was_enabled or outcome["loaded_modules"] or outcome["set_sysctls"]
     )
     if module.check_mode:
-        if not pending and not restart:
+        if not pending and not copies and not restart:
             outcome["cri"] = gate(params)
         return outcome
-    if not (pending or restart or not was_enabled):
+    if not (pending or copies or restart or not was_enabled):
         outcome["cri"] = proved(params, Originals([]), True, False, False)
         return outcome
     journal.remember_unit(containerd.UNIT, unit["ActiveState"], unit["UnitFileState"])
     with journal.step("configure containerd", "prepare", "the originals are in the journal's files"):
-        originals = Originals(pending)
+        originals = Originals(pending + copies)
         if restart:
             journal.note(PENDING, True)
         try:
+            for copy in copies:
+                file_copies.apply(copy, journal)
             for change in pending:
                 files.apply_change(change, journal, False)
             if reload:

@@ -8,7 +8,7 @@ import textwrap
 
 from .kubelet_command_line import without_secrets
 from .plan_images import human_size
-from .plan_model import FileChange, Finding, Plan
+from .plan_model import FileChange, FileCopy, Finding, Plan
 
 WIDTH = 100
 HIDDEN = "(content not shown: it may hold a secret)"
@@ -37,6 +37,12 @@ def ansible_diff(change: FileChange) -> dict[str, str]:
         "before": (HIDDEN if hidden and change.before is not None else change.before or ""),
         "after": (HIDDEN if hidden and change.after is not None else change.after or ""),
     }
+
+
+def ansible_copy_diff(copy: FileCopy) -> dict[str, str]:
+    """Return a copy in the shape of Ansible's diff mode; what is in it is not known here."""
+    after = f"copied from {copy.source}, mode {copy.mode}\n"
+    return {"before_header": copy.path, "after_header": copy.path, "before": "", "after": after}
 
 
 def summary(plan: Plan) -> str:

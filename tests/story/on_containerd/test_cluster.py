@@ -39,8 +39,8 @@ def test_etcd_still_has_what_it_had(lab):
 
 def implied(plan):
     """Return the keys of a snapshot that a plan announces in other words: masked units' links, parents of new files."""
-    keys = {"file " + change["path"] for change in plan["files"]}
-    for change in plan["files"]:
+    keys = {"file " + change["path"] for change in plan["files"] + plan["copies"]}
+    for change in plan["files"] + plan["copies"]:
         parts = change["path"].split("/")
         keys |= {"file " + "/".join(parts[:end]) for end in range(2, len(parts))}
     for unit in plan["units"]:

@@ -138,6 +138,31 @@ class TestContainerdConfig:
         result = self.present(change(self.node.etc / "certs.d" / "hosts.toml", None, "x", role="registry"))
         assert (result["changed"], result["restarted"], self.node.calls()) == (True, False, [])
 
+    def key_copy(self):
+        source = self.node.etc / "client.key"
+        source.write_text("-----BEGIN PRIVATE KEY-----")
+        path = self.node.etc / "certs.d" / "reg" / "client.key"
+        return path, [{"source": str(source), "path": str(path), "mode": "0400", "secret": True}]
+
+    def test_a_key_is_copied_without_being_shown_and_removed_again(self):
+        path, copies = self.key_copy()
+        predicted = self.present(copies=copies, check=True)
+        assert predicted["changed"] and not path.exists() and not self.node.journal.exists()
+        result = self.present(copies=copies)
+        assert (result["changed"], result["restarted"], result["changed_files"]) == (True, False, [str(path)])
+        assert result["diff"] == predicted["diff"]
+        assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("-----BEGIN PRIVATE KEY-----", 0o400)
+        assert self.present(copies=copies)["changed"] is False
+        restored = self.node.run("containerd_config", state="restored", socket=self.socket)
+        assert restored["changed_files"] == [str(path)] and not path.parent.parent.exists()
+        said = json.dumps([predicted, result, restored]) + json.dumps(self.node.written())
+        assert "PRIVATE" not in said
+
+    def test_a_failing_gate_takes_copies_back_too(self):
+        path, copies = self.key_copy()
+        result = self.present(self.config_change("no cri\n"), copies=copies)
+        assert result["failed"] and str(path) in result["put_back"] and not path.parent.parent.exists()
+
     def test_a_configuration_containerd_rejects_changes_nothing(self):
         other = change(self.node.etc / "first", None, "x")
         result = self.present(other, self.config_change("syntax error\n"))
