@@ -7,6 +7,7 @@ containerd docs/cri/config.md, docs/hosts.md, RELEASES.md (deprecated properties
 from __future__ import annotations
 
 import copy
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ import tomlkit.exceptions
 from tomlkit.items import Table
 
 from . import compat
+from .runtimes import RUNC, Runtime
 
 PATH = "/etc/containerd/config.toml"
 CERTS_D = "/etc/containerd/certs.d"
 CRI = "io.containerd.grpc.v1.cri"  # schemas 1 and 2 have one plugin
 CRI_RUNTIME = "io.containerd.cri.v1.runtime"  # schemas 3 and 4 have two
 CRI_IMAGES = "io.containerd.cri.v1.images"
-RUNC = "io.containerd.runc.v2"
 CRI_NAMES = ("cri", CRI, CRI_RUNTIME, CRI_IMAGES)
 HEADER = "# Written by unshim. Settings it does not manage may be added; they are kept.\n"
 
@@ -47,6 +48,12 @@ class ContainerdSettings:
     registry_config_path: str = ""
     # Values by their keys below the registry table, where containerd reads no hosts.toml (registries.rows).
     registry_tables: tuple[tuple[tuple[str, ...], Any], ...] = ()
+    runtimes: tuple[Runtime, ...] = ()  # those that are there by the same name stay as they are
+    default_runtime: str = ""
+    base_runtime_spec: str = ""  # for every runtime that has none of its own
+    snapshotter: str = ""  # unless the file names one
+    enable_selinux: bool = False
+    max_concurrent_downloads: int = 0  # unless the file sets it; 0 leaves it
 
 
 def parse(existing: str) -> dict[str, Any]:
@@ -103,10 +110,71 @@ def sandbox_image(data: dict[str, Any]) -> str:
     return value if isinstance(value, str) else ""
 
 
+def runtimes(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the runtimes that the file sets, by name."""
+    found = _get(data, ("plugins", CRI_RUNTIME if schema(data) >= 3 else CRI, "containerd", "runtimes"))
+    return {name: table for name, table in found.items() if isinstance(table, dict)}
+
+
+def default_runtime(data: dict[str, Any]) -> str:
+    """Return the name of the default runtime that the file sets, "" if it does not."""
+    value = _get(data, ("plugins", CRI_RUNTIME if schema(data) >= 3 else CRI, "containerd")).get("default_runtime_name")
+    return value if isinstance(value, str) else ""
+
+
+def snapshotter(data: dict[str, Any]) -> str:
+    """Return the snapshotter that the file sets, "" if it does not."""
+    keys = ("plugins", CRI_IMAGES) if schema(data) >= 3 else ("plugins", CRI, "containerd")
+    value = _get(data, keys).get("snapshotter")
+    return value if isinstance(value, str) else ""
+
+
+def has_deprecated_default_runtime(data: dict[str, Any]) -> bool:
+    """Return whether a table ``default_runtime`` decides what pods get, whatever default_runtime_name says (1.x)."""
+    return schema(data) < 3 and bool(_get(data, ("plugins", CRI, "containerd", "default_runtime")).get("runtime_type"))
+
+
 def address(data: dict[str, Any]) -> str:
     """Return the socket the file makes containerd listen on, "" for its default."""
     value = _get(data, ("grpc",)).get("address")
     return value if isinstance(value, str) else ""
+
+
+def root(data: dict[str, Any]) -> str:
+    """Return the data directory that the file sets, "" for containerd's default."""
+    value = data.get("root")
+    return value if isinstance(value, str) else ""
+
+
+def with_root(existing: str | None, version: str, directory: str) -> str:
+    """Return config.toml with containerd's data directory set and nothing else touched.
+
+    Raises:
+        ConfigError: the file is not TOML, or is laid out so that the line cannot be placed safely.
+    """
+    text = existing if existing and existing.strip() else f"{HEADER}version = {compat.config_schema(version)}\n"
+    expected = {**parse(text), "root": directory}
+    if parse(text) == expected:
+        return text
+    newline = "\r\n" if "\r\n" in text else "\n"
+    line = f"root = {json.dumps(directory, ensure_ascii=False)}"
+    lines = text.splitlines(keepends=True)
+    first_table = next((n for n, one in enumerate(lines) if re.match(r"\s*\[", one)), len(lines))
+    there = next((n for n, one in enumerate(lines[:first_table]) if re.match(r"\s*root\s*=", one)), None)
+    if there is not None:
+        comment = re.search(r"[\"']\s*(#.*?)?\s*$", lines[there])
+        lines[there] = line + (f" {comment[1]}" if comment and comment[1] else "") + newline
+    else:
+        after = next((n for n, one in enumerate(lines[:first_table]) if re.match(r"\s*version\s*=", one)), None)
+        if after is None:
+            lines.insert(0, line + newline)
+        else:
+            lines[after] = lines[after].rstrip("\r\n") + newline
+            lines.insert(after + 1, line + newline)
+    rendered = "".join(lines)
+    if parse(rendered) != expected:
+        raise ConfigError("its first lines are laid out in a way that unshim cannot edit")
+    return rendered
 
 
 def _get(data: Any, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -136,25 +204,16 @@ def wanted_values(data: dict[str, Any], version: str, wanted: ContainerdSettings
             rows.append((("plugins", cri, "cni", "bin_dir"), wanted.cni_bin_dir))
     if wanted.cni_conf_dir:
         rows.append((("plugins", cri, "cni", "conf_dir"), wanted.cni_conf_dir))
-    runtimes = ("plugins", cri, "containerd", "runtimes")
-    # Every runtime that is runc under another name must use the kubelet's cgroup driver too.
-    names = [
-        "runc",
-        *(
-            n
-            for n, t in _get(data, runtimes).items()
-            if n != "runc" and isinstance(t, dict) and t.get("runtime_type") == RUNC
-        ),
-    ]
-    for name in names:
-        table = _get(data, (*runtimes, name))
-        if not table.get("runtime_type"):
-            rows.append(((*runtimes, name, "runtime_type"), RUNC))
-        elif table["runtime_type"] != RUNC:
-            raise ConfigError(
-                f"its runtime runc is of type {table['runtime_type']}, whose cgroup driver unshim cannot set; make it {RUNC}"
-            )
-        rows.append(((*runtimes, name, "options", "SystemdCgroup"), wanted.systemd_cgroup))
+    rows += _runtime_rows(data, cri, wanted)
+    if wanted.default_runtime:
+        rows.append((("plugins", cri, "containerd", "default_runtime_name"), wanted.default_runtime))
+    if wanted.snapshotter and not snapshotter(data):
+        keys = ("plugins", images, "snapshotter") if number >= 3 else ("plugins", cri, "containerd", "snapshotter")
+        rows.append((keys, wanted.snapshotter))
+    if wanted.enable_selinux:
+        rows.append((("plugins", cri, "enable_selinux"), True))
+    if wanted.max_concurrent_downloads and "max_concurrent_downloads" not in _get(data, ("plugins", images)):
+        rows.append((("plugins", images, "max_concurrent_downloads"), wanted.max_concurrent_downloads))
     config_path = ("plugins", images, "registry", "config_path")
     if wanted.registry_config_path and not legacy_registry_keys(data):
         if not registry_config_path(data):
@@ -163,6 +222,33 @@ def wanted_values(data: dict[str, Any], version: str, wanted: ContainerdSettings
             # Pulls go through the transfer service, which takes the value for one directory (containerd#12636).
             rows.append((config_path, registry_config_path(data)))
     rows += [(("plugins", images, "registry", *keys), value) for keys, value in wanted.registry_tables]
+    return rows
+
+
+def _runtime_rows(data: dict[str, Any], cri: str, wanted: ContainerdSettings) -> list[tuple[tuple[str, ...], Any]]:
+    """Return what to set for runc, Docker's runtimes and those of the file."""
+    tables = ("plugins", cri, "containerd", "runtimes")
+    there = runtimes(data)
+    rows: list[tuple[tuple[str, ...], Any]] = []
+    carried = [runtime for runtime in wanted.runtimes if not there.get(runtime.name)]
+    types = {name: table.get("runtime_type") or RUNC for name, table in there.items()}
+    types.setdefault("runc", RUNC)
+    if types["runc"] != RUNC:
+        raise ConfigError(
+            f"its runtime runc is of type {types['runc']}, whose cgroup driver unshim cannot set; make it {RUNC}"
+        )
+    types.update((runtime.name, runtime.type) for runtime in carried)
+    options = {runtime.name: runtime.options for runtime in carried}
+    for name in ("runc", *(name for name in types if name != "runc")):
+        table = (*tables, name)
+        if not there.get(name, {}).get("runtime_type") and (name == "runc" or name in options):
+            rows.append(((*table, "runtime_type"), types[name]))
+        if wanted.base_runtime_spec and not there.get(name, {}).get("base_runtime_spec"):
+            rows.append(((*table, "base_runtime_spec"), wanted.base_runtime_spec))
+        rows += [((*table, "options", key), value) for key, value in options.get(name, {}).items()]
+        # Every runtime that is runc under another name must use the kubelet's cgroup driver too.
+        if name == "runc" or name in options and types[name] == RUNC or there.get(name, {}).get("runtime_type") == RUNC:
+            rows.append(((*table, "options", "SystemdCgroup"), wanted.systemd_cgroup))
     return rows
 
 

@@ -12,6 +12,7 @@ ulimit.go for the names.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -160,6 +161,14 @@ def drop_in(limits: Mapping[str, Limit]) -> str:
     ]
     lines += [f"Limit{name.upper()}={_word(soft)}:{_word(hard)}" for name, (soft, hard) in sorted(limits.items())]
     return "\n".join(lines) + "\n"
+
+
+def limits_of_drop_in(text: str) -> Limits:
+    """Return the limits in a drop-in that :func:`drop_in` wrote."""
+    return {
+        name.lower(): (number(soft), number(hard))
+        for name, soft, hard in re.findall(r"(?m)^Limit([A-Z]+)=(\d+|infinity):(\d+|infinity)$", text)
+    }
 
 
 def _word(value: int) -> str:
