@@ -90,10 +90,10 @@ class Pods(cri.Client):
             "state": cri.CONTAINER_STATES[state],
             "log": when_there(lambda: read_file(LOGS + "/web.log")),
             "address": address,
-            "answer": when_there(lambda: get("http://%s:8080/" % address)),
+            "answer": when_there(lambda: get("http://" + address + ":8080/")),
             "tasks": [line.split() for line in output("ctr", "-n", "k8s.io", "tasks", "ls").splitlines()[1:]],
             "exec": text(self._runtime("ExecSync", words), 1),
-            "cgroups": read_file("/proc/%s/cgroup" % self.process(container)),
+            "cgroups": read_file("/proc/" + self.process(container) + "/cgroup"),
         }
 
     @staticmethod
