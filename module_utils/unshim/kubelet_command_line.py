@@ -110,12 +110,11 @@ def flag_value(argv: Sequence[str], name: str) -> str | None:
 
 
 def specifiers(facts: Facts) -> dict[str, str]:
-    """Return what systemd puts in place of ``%H`` and its like on this node, by letter.
+    """Return what systemd puts in place of ``%H`` and other specifiers of this node, by letter.
 
     Those that take a look at more than facts hold (%m, %b, %s, ...) are left out. Source: systemd.unit(5), "Specifiers".
     """
     return {
-        **SPECIFIERS,
         "H": facts.hostname,
         "l": facts.hostname.split(".", 1)[0],
         "v": facts.os.kernel,
@@ -124,12 +123,15 @@ def specifiers(facts: Facts) -> dict[str, str]:
     }
 
 
-# Those that are the same on every node, for kubelet.service under the system's manager, which is root's.
-SPECIFIERS = {
-    "%": "%", "n": "kubelet.service", "N": "kubelet", "p": "kubelet", "P": "kubelet", "j": "kubelet", "J": "kubelet",
-    "i": "", "I": "", "t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "T": "/tmp",
-    "V": "/var/tmp", "u": "root", "U": "0", "g": "root", "G": "0", "h": "/root",
-}  # fmt: skip
+def _of_unit(name: str) -> dict[str, str]:
+    """Return the specifiers that are the same on every node, for a unit of the system's manager, which is root's."""
+    stem = name.rsplit(".", 1)[0]
+    prefix, _, instance = stem.partition("@")
+    return {
+        "%": "%", "n": name, "N": stem, "p": prefix, "P": prefix, "j": prefix.rsplit("-", 1)[-1], "J": prefix.rsplit("-", 1)[-1],
+        "i": instance, "I": instance, "t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc",
+        "T": "/tmp", "V": "/var/tmp", "u": "root", "U": "0", "g": "root", "G": "0", "h": "/root",
+    }  # fmt: skip
 
 
 @dataclass
@@ -172,12 +174,12 @@ def resolve(unit: Unit, files: Mapping[str, File], known: Mapping[str, str] | No
     """Return the command line that systemd would start for ``unit`` now.
 
     Args:
-        known: what to put in place of specifiers, by letter: :func:`specifiers`.
+        known: what to put in place of this node's specifiers, by letter: :func:`specifiers`. Those of the unit are known.
 
     Raises FlagError where a quote is not closed, a file is not UTF-8, a word holds a specifier that is not known, or there
     is no ExecStart=, or more than one.
     """
-    known = SPECIFIERS if known is None else known
+    known = {**_of_unit(unit.name), **(known or {})}
     service = _service(unit, files)
     if service.exec_start is None:
         raise FlagError(unit.fragment_path or unit.name, 0, "no ExecStart= is set for the kubelet")
@@ -380,6 +382,7 @@ def switch_runtime(
     endpoint: str,
     endpoint_in_config: bool = False,
     known: Mapping[str, str] | None = None,
+    more: Sequence[str] = (),
 ) -> Switch:
     """Point the kubelet's flags at ``endpoint`` and take out those of dockershim.
 
@@ -389,6 +392,7 @@ def switch_runtime(
         endpoint_in_config: the KubeletConfiguration file names the endpoint, so no flag is added (one that is there is
             still set, for it wins over the file).
         known: what specifiers stand for on this node.
+        more: flags to add, such as ``--container-log-max-files=3``; none of them is there yet.
 
     Raises FlagError where the files cannot be changed so that systemd would start exactly the command line wanted.
     """
@@ -416,6 +420,11 @@ def switch_runtime(
             reason = "ignored since Kubernetes 1.24, fatal since 1.27"
         elif flag.name == "image-service-endpoint" and re.search("docker", flag.value or ""):
             reason = "it names Docker's shim; without it the runtime endpoint serves images too"
+        elif flag.name == "runtime-cgroups" and flag.value:
+            # Docker's cgroup, as kops and old kubeadm set it: the kubelet would look for it in vain.
+            cgroup = RUNTIME_UNIT.sub("containerd.service", flag.value)
+            if cgroup != flag.value:
+                changes.update(_revalued(argv, flag, cgroup))
         if reason:
             changes.update(dict.fromkeys(flag.indexes))
             gone.append(flag.indexes[0])
@@ -426,13 +435,9 @@ def switch_runtime(
             if not (name == "container-runtime-endpoint" and endpoint_in_config):
                 added.append(f"--{name}={value}")
             continue
-        flag = present[name]
-        if flag.value == value:
-            continue
-        if len(flag.indexes) == 2:
-            changes[flag.indexes[1]] = value
-        else:
-            changes[flag.indexes[0]] = f"{argv[flag.indexes[0]].split('=', 1)[0]}={value}"
+        if present[name].value != value:
+            changes.update(_revalued(argv, present[name], value))
+    added += more
 
     by_value: dict[int, dict[int, str | None]] = {}
     appended: dict[int, list[str]] = {}
@@ -465,6 +470,16 @@ def switch_runtime(
     _check(line, argv, changes, added, after.argv)
     created = tuple(path for path in texts if path not in files or files[path].content is None)
     return Switch(texts, created, tuple(removed), after)
+
+
+RUNTIME_UNIT = re.compile(r"(?<![^/])(?:docker|cri-docker)\.service\Z")
+
+
+def _revalued(argv: Sequence[str], flag: Flag, value: str) -> dict[int, str]:
+    """Return the change that gives a flag another value, in the form it is written in."""
+    if len(flag.indexes) == 2:
+        return {flag.indexes[1]: value}
+    return {flag.indexes[0]: f"{argv[flag.indexes[0]].split('=', 1)[0]}={value}"}
 
 
 def _with(files: Mapping[str, File], path: str, text: str) -> File:

@@ -49,8 +49,9 @@ class Draft:
     cni_conf_dir: str = ""
     argv: tuple[str, ...] = ()  # what the kubelet runs with now; from its files if it does not run
     argv_after: tuple[str, ...] = ()
-    kubelet_config: dict[str, Any] = field(default_factory=dict)
-    kubelet_config_path: str = ""
+    kubelet_config: dict[str, Any] = field(default_factory=dict)  # with its drop-ins, as the kubelet merges them
+    kubelet_config_path: str = ""  # the value of --config
+    kubelet_config_paths: tuple[str, ...] = ()  # of the files that kubelet_config is made of, in order
     daemon_json: dict[str, Any] = field(default_factory=dict)
     packages: list[PackageChange] = field(default_factory=list)
     files: list[FileChange] = field(default_factory=list)

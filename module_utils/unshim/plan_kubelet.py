@@ -5,8 +5,18 @@ from __future__ import annotations
 import re
 
 from . import compat, kubelet_configuration, registries
-from .kubelet_command_line import SECRET, CommandLine, FlagError, difference, flag_value, resolve, switch_runtime
+from .kubelet_command_line import (
+    SECRET,
+    CommandLine,
+    FlagError,
+    difference,
+    flag_value,
+    resolve,
+    specifiers,
+    switch_runtime,
+)
 from .plan_draft import Draft, same_endpoint
+from .plan_log_rotation import rotation_to_set
 from .plan_model import NotCarried
 
 
@@ -32,7 +42,7 @@ def read_kubelet(draft: Draft) -> CommandLine | None:
         )
     else:
         try:
-            line = resolve(unit, facts.files)
+            line = resolve(unit, facts.files, specifiers(facts))
         except FlagError as error:
             draft.block(
                 "kubelet-flags-unparsable",
@@ -40,8 +50,7 @@ def read_kubelet(draft: Draft) -> CommandLine | None:
                 "Correct that line; `systemctl cat kubelet` shows what systemd makes of the unit.",
             )
     if line is not None:
-        for path in line.missing:
-            draft.warn("kubelet-file-not-seen", f"{path} is part of the kubelet's unit and is not there")
+        _check_files(draft, line)
     if not draft.argv:
         if not draft.docker_was_stopped_by_us:
             draft.block(
@@ -76,24 +85,58 @@ def read_kubelet(draft: Draft) -> CommandLine | None:
     return line
 
 
+def _check_files(draft: Draft, line: CommandLine) -> None:
+    """Say what is odd about the files that make the kubelet's command line."""
+    unit = draft.unit("kubelet.service")
+    for path in line.missing:
+        draft.warn("kubelet-file-not-seen", f"{path} is part of the kubelet's unit and is not there")
+    for path in dict.fromkeys(line.environment_files):
+        if (draft.file(path).content or "").startswith("\ufeff"):
+            draft.warn(
+                "byte-order-mark",
+                f"{path} begins with a byte order mark, so systemd takes its first line for nothing",
+                "Take the mark out, and look at what the kubelet then starts with.",
+            )
+    if unit.need_daemon_reload and draft.state in ("docker", "prepared"):
+        draft.block(
+            "kubelet-needs-daemon-reload",
+            "kubelet.service or its drop-ins changed and systemd has not read them again: the move would bring that change in",
+            "Run systemctl daemon-reload, restart the kubelet, and plan again.",
+        )
+
+
 def _read_kubelet_config(draft: Draft) -> None:
     path = flag_value(draft.argv, "config")
-    if not path:
-        return
-    draft.kubelet_config_path = path
-    if path not in draft.facts.files:
+    draft.kubelet_config_path = path or ""
+    directory = (flag_value(draft.argv, "config-dir") or "").rstrip("/")
+    drop_ins = sorted(
+        name
+        for name, file in draft.facts.files.items()
+        if directory and name.startswith(f"{directory}/") and name.endswith(".conf") and file.kind != "missing"
+    )
+    if path and path not in draft.facts.files:
         draft.warn(
             "kubelet-config-not-seen",
             f"the kubelet's configuration {path} was not looked at, so its cgroupDriver is not known",
         )
-        return
-    text = draft.text(path)
-    if text is None:
-        return
-    try:
-        draft.kubelet_config = kubelet_configuration.parse(text)
-    except kubelet_configuration.YamlError as error:
-        draft.block("kubelet-config-unparsable", f"{path} is not valid: {error.args[0]}", f"Correct {path}.")
+    found = []
+    for name in [*([path] if path else []), *drop_ins]:
+        text = draft.text(name)
+        if text is None:
+            continue
+        try:
+            found.append(kubelet_configuration.parse(text))
+        except kubelet_configuration.YamlError as error:
+            draft.block("kubelet-config-unparsable", f"{name} is not valid: {error.args[0]}", f"Correct {name}.")
+        else:
+            draft.kubelet_config_paths += (name,)
+    draft.kubelet_config = kubelet_configuration.merged(found)
+    if flag_value(draft.argv, "dynamic-config-dir"):
+        draft.warn(
+            "kubelet-config-in-the-api",
+            "the kubelet has --dynamic-config-dir: what the API gives it wins over its files, and unshim does not look at that",
+            "Compare the node's spec.configSource, and take it out: Kubernetes 1.24 has it no more.",
+        )
 
 
 def source(draft: Draft) -> str:
@@ -150,39 +193,63 @@ def plan_sandbox_image(draft: Draft) -> None:
 
 def plan_kubelet(draft: Draft, line: CommandLine | None) -> None:
     """Plan the kubelet's files after the switch."""
-    unit = draft.unit("kubelet.service")
-    if line is not None:
-        in_config = isinstance(draft.kubelet_config.get(kubelet_configuration.ENDPOINT), str) and (
-            compat.parse_version(draft.kubelet_version) or (0, 0, 0)
-        ) >= (1, 27, 0)
+    if line is None:
+        return
+    in_config = isinstance(draft.kubelet_config.get(kubelet_configuration.ENDPOINT), str) and (
+        compat.parse_version(draft.kubelet_version) or (0, 0, 0)
+    ) >= (1, 27, 0)
+    rotation = rotation_to_set(draft)
+    in_file = draft.kubelet_config_path in draft.kubelet_config_paths
+    rotation_flags = () if in_file else tuple(f"--{_FLAGS[key]}={value}" for key, value in rotation.items())
+    try:
+        switch = switch_runtime(
+            draft.unit("kubelet.service"),
+            draft.facts.files,
+            draft.kubelet_version,
+            draft.endpoint,
+            in_config,
+            specifiers(draft.facts),
+            rotation_flags,
+        )
+    except FlagError as error:
+        draft.block(
+            "kubelet-flags-unparsable",
+            f"the kubelet's flags cannot be changed: {error}",
+            "Write that line more plainly, or set the flags by hand and plan again.",
+        )
+        return
+    for path, text in sorted(switch.texts.items()):
+        secret = any(SECRET.search(flag) for flag in re.findall(r"--[\w-]+", text))
+        draft.change(path, "switch", "the kubelet's flags", text, "kubelet", secret)
+    for place, written, reason in switch.removed:
+        draft.not_carried.append(NotCarried(place, registries.redacted(written), reason))
+    draft.argv_after = switch.after.argv
+    _plan_configuration(draft, in_config, rotation if in_file else {})
+
+
+_FLAGS = {
+    kubelet_configuration.LOG_MAX_SIZE: "container-log-max-size",
+    kubelet_configuration.LOG_MAX_FILES: "container-log-max-files",
+}
+
+
+def _plan_configuration(draft: Draft, in_config: bool, rotation: dict[str, str | int]) -> None:
+    """Plan the kubelet's YAML files: the endpoint in each that has it, the rotation of logs in the main one."""
+    for path in dict.fromkeys((*draft.kubelet_config_paths, kubelet_configuration.INSTANCE_CONFIG)):
+        before = draft.text(path)
+        if before is None:
+            continue
+        after, reasons = before, []
         try:
-            switch = switch_runtime(unit, draft.facts.files, draft.kubelet_version, draft.endpoint, in_config)
-        except FlagError as error:
-            draft.block(
-                "kubelet-flags-unparsable",
-                f"the kubelet's flags cannot be changed: {error}",
-                "Write that line more plainly, or set the flags by hand and plan again.",
-            )
-            return
-        for path, text in sorted(switch.texts.items()):
-            secret = any(SECRET.search(flag) for flag in re.findall(r"--[\w-]+", text))
-            draft.change(path, "switch", "the kubelet's flags", text, "kubelet", secret)
-        for place, written, reason in switch.removed:
-            draft.not_carried.append(NotCarried(place, registries.redacted(written), reason))
-        draft.argv_after = switch.after.argv
-        paths = [
-            path
-            for path, wanted in ((draft.kubelet_config_path, in_config), (kubelet_configuration.INSTANCE_CONFIG, True))
-            if wanted
-        ]
-        for path in paths:
-            content = draft.text(path)
-            if content is None:
-                continue
-            try:
-                changed = kubelet_configuration.set_endpoint(content, draft.endpoint)
-            except kubelet_configuration.YamlError as error:
-                remedy = f"Set {kubelet_configuration.ENDPOINT} there by hand."
-                draft.block("kubelet-config-unparsable", f"{path}: {error.args[0]}", remedy)
-            else:
-                draft.change(path, "switch", "the runtime's endpoint", changed, "kubelet")
+            if in_config or path == kubelet_configuration.INSTANCE_CONFIG:
+                after = kubelet_configuration.set_endpoint(after, draft.endpoint)
+                reasons += ["the runtime's endpoint"] if after != before else []
+            if rotation and path == draft.kubelet_config_path:
+                after = kubelet_configuration.set_values(after, rotation)
+                reasons.append("the rotation of container logs")
+        except kubelet_configuration.YamlError as error:
+            names = " and ".join((kubelet_configuration.ENDPOINT, *rotation))
+            remedy = f"Set {names} there by hand, or write the file more plainly."
+            draft.block("kubelet-config-unparsable", f"{path}: {error.args[0]}", remedy)
+        else:
+            draft.change(path, "switch", " and ".join(reasons), after, "kubelet")

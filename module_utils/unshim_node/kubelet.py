@@ -1,5 +1,7 @@
 """The kubelet as a process: which runtime it was started for, and whether it stays up."""
 
+import contextlib
+import glob
 import json
 import os
 import re
@@ -38,14 +40,14 @@ def endpoint_in_config(data: bytes) -> str:
 
     Nodes have no YAML parser; a top-level scalar is one line that starts with its name.
     """
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8-sig", "replace")
     if text.lstrip().startswith("{"):
-        try:
+        with contextlib.suppress(ValueError):  # YAML may begin so, too
             return str(json.loads(text).get("containerRuntimeEndpoint", ""))
-        except ValueError:
-            return ""
     match = re.search(
-        r"""^["']?containerRuntimeEndpoint["']?\s*:\s*(?:"([^"]*)"|'([^']*)'|([^\s#]+))""", text, re.MULTILINE
+        r"""(?:^|[{,][ \t]*)["']?containerRuntimeEndpoint["']?\s*:\s*(?:"([^"]*)"|'([^']*)'|([^\s#]+))""",
+        text,
+        re.MULTILINE,
     )
     return next((value for value in match.groups() if value), "") if match else ""
 
@@ -54,9 +56,14 @@ def endpoint(pid: int) -> str:
     """Return the socket the kubelet ``pid`` was started with, as a path; "" if it names none (dockershim's default)."""
     words = command_line(pid)
     value = flag(words, FLAG)
-    config = flag(words, "--config")
-    if not value and config:
-        value = endpoint_in_config(files.read_bytes(os.path.join("/proc/%d/root" % pid, config.lstrip("/"))) or b"")
+    if not value:
+        root = "/proc/%d/root" % pid
+        config, directory = flag(words, "--config"), flag(words, "--config-dir")
+        paths = [os.path.join(root, config.lstrip("/"))] if config else []
+        if directory:  # drop-ins of 1.28 and later: the last that names one counts
+            paths += sorted(glob.glob(os.path.join(root, directory.lstrip("/"), "*.conf")))
+        for path in paths:
+            value = endpoint_in_config(files.read_bytes(path) or b"") or value
     return cri.socket_file(value)
 
 

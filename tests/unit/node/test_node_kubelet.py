@@ -26,6 +26,8 @@ class TestEndpoint(unittest.TestCase):
             ("nested:\n  containerRuntimeEndpoint: unix:///a\n", ""),
             ('containerRuntimeEndpoint: ""\n', ""),
             ('{"kind": "X", "containerRuntimeEndpoint": "unix:///a"}', "unix:///a"),
+            ('{containerRuntimeEndpoint: "unix:///a", b: 2}', "unix:///a"),
+            ("\ufeffcontainerRuntimeEndpoint: unix:///a\n", "unix:///a"),
             ("{broken", ""),
         ):
             self.assertEqual(kubelet.endpoint_in_config(text.encode("utf-8")), value, text)
