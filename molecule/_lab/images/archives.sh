@@ -15,7 +15,7 @@ pack() {
     # An image without a program: the container is never started.
     container=$(docker create --label unshim.lab=1 "$image" none) || return
     rm -rf "$directory.part"
-    docker cp "$container:/" "$directory.part" && docker rm "$container" && mv "$directory.part" "$directory"
+    docker cp "$container:/archives" "$directory.part" && docker rm "$container" && mv "$directory.part" "$directory"
 }
 
 mkdir -p "$CACHE_DIR"
