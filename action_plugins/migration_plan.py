@@ -67,10 +67,9 @@ def _settings(given: dict[str, Any]) -> Settings:
     plain = {name: value for name, value in given.items() if value is not None}
     if isinstance(plain.get("all_images"), str):
         plain["all_images"] = plain["all_images"].lower() in ("true", "yes", "on", "1")
-    if isinstance(plain.get("stop_foreign_containers"), str):
-        plain["stop_foreign_containers"] = [
-            name.strip() for name in plain["stop_foreign_containers"].split(",") if name.strip()
-        ]
+    for name in ("stop_foreign_containers", "no_proxy"):
+        if isinstance(plain.get(name), str):
+            plain[name] = [entry.strip() for entry in plain[name].split(",") if entry.strip()]
     try:
         return records.from_data(Settings, plain)
     except UNREADABLE as error:

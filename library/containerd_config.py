@@ -184,7 +184,7 @@ ARGUMENTS = {
     "journal_root": module_run.JOURNAL_ROOT_OPTION,
 }
 # Every role of the plan's files but the kubelet's, which kubelet_runtime restores.
-ROLES = ("containerd_config", "registry", "sysctl", "modules", "crictl", "cni", "other")
+ROLES = ("containerd_config", "containerd_unit", "registry", "sysctl", "modules", "crictl", "cni", "other")
 PENDING = "restart_pending"
 SETTLE = 1.5  # s
 

@@ -57,6 +57,11 @@ options:
         description: Move every image, not only those of the node's pods.
         type: bool
         default: false
+      no_proxy:
+        description: More hosts, domains and networks that containerd must reach without a proxy, where Docker has one.
+        type: list
+        elements: str
+        default: []
 extends_documentation_fragment:
   - unshim.attributes
   - unshim.action

@@ -38,7 +38,8 @@ class Row:
     source: str
     place: str = "daemon.json"
     remedy: str = ""  # of those that warn or block
-    harmless: tuple[Any, ...] = (False, "", None, 0)  # values that ask for nothing
+    harmless: tuple[Any, ...] = (False, "", None, 0)  # of those that warn or block: values that ask for nothing
+    usual: tuple[Any, ...] = ()  # values that packages' own units give, and nobody needs to be told of
 
 
 _DOCKERD = "dockerd"
@@ -54,25 +55,25 @@ _DAEMON_JSON = (
     # Registries
     Row("registry-mirrors", "carried", "hosts.toml of docker.io, in this order, docker.io itself last", "containerd asks registries as its hosts.toml files say", "containerd docs/hosts.md"),
     Row("insecure-registries", "carried", "hosts.toml per host: HTTPS without verification, then HTTP; of a network, for each address in it that images come from", "containerd has no form for a whole network, so a warning names what it was carried for", "moby registry/config.go, service_v2.go"),
-    Row("max-concurrent-downloads", "not-carried", "", "set max_concurrent_downloads of containerd's CRI plugin if pulls need it; both have 3 by default", _DOCKERD),
+    Row("add-registry", "warns", "", "Red Hat's Docker asked these registries for images named without one; containerd asks docker.io", "docker 1.13 of RHEL 7", remedy="Name the registry in the pods' images."),
+    Row("block-registry", "warns", "", "Red Hat's Docker never asked these registries; containerd would", "docker 1.13 of RHEL 7", remedy="Block them by policy or firewall if they must stay blocked."),
+    Row("max-concurrent-downloads", "carried", "max_concurrent_downloads of containerd's CRI plugin, unless it is set there", "both count the layers that one pull fetches at a time", "dockerd; containerd docs/cri/config.md"),
     Row("max-download-attempts", "not-carried", "", "the kubelet tries a failed pull again by itself", "kubernetes pkg/kubelet/images"),
     Row("max-concurrent-uploads", "not-carried", "", _PUSHES, _DOCKERD),
     Row("allow-nondistributable-artifacts", "not-carried", "", _PUSHES, _DOCKERD),
     # Proxies
-    Row("proxies", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go"),
-    Row("http-proxy", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go"),
-    Row("https-proxy", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go"),
-    Row("no-proxy", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go"),
+    Row("proxies", "carried", "Environment= in /etc/systemd/system/containerd.service.d/unshim-proxy.conf", "NO_PROXY also gets the node, its pods, Services and the API server", "moby daemon/command/daemon.go"),
+    *(Row(key, "not-carried", "", "dockerd reads it only inside \"proxies\", so it had no effect; the flag of this name counts as proxies", "moby daemon/config/config.go, since 23.0") for key in ("http-proxy", "https-proxy", "no-proxy")),
     # Storage
     Row("data-root", "not-carried", "", "containerd keeps its data in /var/lib/containerd; images that pods use are moved there", _DOCKERD),
     Row("graph", "not-carried", "", "containerd keeps its data in /var/lib/containerd; images that pods use are moved there", "moby 17.05: the old name of data-root"),
     Row("exec-root", "not-carried", "", _DAEMON, _DOCKERD),
-    Row("storage-driver", "not-carried", "", "containerd chooses its own snapshotter, overlayfs", "containerd docs/snapshotters"),
+    Row("storage-driver", "carried", "the snapshotter btrfs or zfs where containerd's data is on such a file system, else overlayfs", "images are unpacked anew, so only the file system matters; one on which overlayfs does not work blocks", "containerd docs/snapshotters, plugins/snapshots/overlay/overlayutils/check.go"),
     Row("storage-opts", "not-carried", "", "containerd's overlayfs takes no such options", "containerd docs/snapshotters"),
     # Containers
-    Row("default-ulimits", "not-carried", "", "not carried over in this release; set it in containerd's base_runtime_spec if pods need it", _DOCKERD),
-    Row("runtimes", "not-carried", "", "not carried over in this release; add them to the runtimes of containerd's CRI plugin if pods need them", _DOCKERD),
-    Row("default-runtime", "not-carried", "", "not carried over in this release; set default_runtime_name of containerd's CRI plugin if pods need it", _DOCKERD, harmless=("runc", "")),
+    Row("default-ulimits", "carried", "process.rlimits in a base_runtime_spec for every runtime; with containerd 1.4, limits of containerd.service where it can live with them", "a pod's limits are measured on Docker, and what containerd would not give by itself is set", "moby daemon/oci_linux.go; containerd pkg/cri/server/container_create_linux.go since 1.5"),
+    Row("runtimes", "carried", "runtimes of containerd's CRI plugin, by the same names; runtimeArgs in a script /usr/local/sbin/unshim-runtime-NAME", "runc's shim takes a program, but no arguments for it, so they are put into a script as Docker does itself; a runtime that is not on the node is left out with a warning", "moby daemon/runtime_unix.go; containerd docs/cri/config.md"),
+    Row("default-runtime", "carried", "default_runtime_name of containerd's CRI plugin", "it is what every pod without RuntimeClass ran with; one that is not on the node blocks", "kubernetes pkg/kubelet/dockershim/docker_sandbox.go; moby daemon/runtime_unix.go", harmless=("runc", "")),
     Row("exec-opts", "kubelet", "SystemdCgroup of containerd's runtimes, from the kubelet", "the cgroup driver is the kubelet's, and a Docker that disagrees with it blocks; Linux knows no other exec-opt", "moby daemon/daemon_unix.go"),
     Row("cgroup-parent", "not-carried", "", "the kubelet gave every pod its cgroup", "kubernetes pkg/kubelet/dockershim/docker_sandbox_others.go"),
     Row("default-cgroupns-mode", "not-carried", "", "containerd decides: the node's on cgroup v1, a private one on v2 unless privileged", "containerd internal/cri/server/container_create.go"),
@@ -83,7 +84,7 @@ _DAEMON_JSON = (
     Row("init-path", "not-carried", "", "it only says where init is", _DOCKERD),
     Row("no-new-privileges", "warns", "", "Docker set no_new_privs for every container; on containerd only a pod says so", "moby daemon/daemon_unix.go", remedy="Set allowPrivilegeEscalation: false in the pods, or enforce it by policy, before this node moves."),
     Row("seccomp-profile", "warns", "", "pods with seccomp RuntimeDefault got this profile; on containerd they get containerd's own", "kubernetes pkg/kubelet/dockershim/helpers.go; moby daemon/seccomp_linux.go", remedy="Put the profile under the kubelet's seccomp directory and name it in the pods as Localhost.", harmless=("", "builtin")),
-    Row("selinux-enabled", "not-carried", "", "not carried over in this release; set enable_selinux of containerd's CRI plugin if the node enforces SELinux", _DOCKERD),
+    Row("selinux-enabled", "carried", "enable_selinux of containerd's CRI plugin", "both label containers where the node enforces SELinux", "dockerd; containerd docs/cri/config.md"),
     Row("userns-remap", "blocks", "", "every container's users were shifted by it, and containerd has no such setting for all: containers' root would become the node's, and what pods left in volumes would belong to users they no longer are", "moby daemon/daemon_unix.go; containerd docs/user-namespaces", remedy="Drain the node, take userns-remap out of Docker's settings, correct the owners of what pods keep on the node, and plan again."),
     Row("no-pivot-root", "not-carried", "", "containerd's runtimes have no_pivot_root of their own; only a node that runs from a RAM disk needs it", "containerd docs/cri/config.md"),
     Row("cpu-rt-period", "warns", "", "Docker gave its containers' cgroup real-time CPU time, and containers of pods on cgroup v1 may have drawn on it", "moby daemon/daemon_unix.go", remedy="Look for pods with real-time threads before this node moves."),
@@ -92,8 +93,8 @@ _DAEMON_JSON = (
     Row("cdi-spec-dirs", "not-carried", "", "containerd has /etc/cdi and /var/run/cdi by default; dockershim asked for no CDI device", "containerd docs/cri/config.md"),
     Row("nri-opts", "not-carried", "", "containerd has an NRI plugin of its own; dockershim's containers did not use Docker's", _DOCKERD),
     # Logs
-    Row("log-driver", "not-carried", "", "the kubelet rotates container logs on containerd: containerLogMaxSize and containerLogMaxFiles, 10Mi and 5 by default", "kubernetes.io/docs/concepts/cluster-administration/logging", harmless=("json-file",)),
-    Row("log-opts", "not-carried", "", "the kubelet rotates container logs on containerd: containerLogMaxSize and containerLogMaxFiles, 10Mi and 5 by default", "kubernetes.io/docs/concepts/cluster-administration/logging"),
+    Row("log-driver", "kubelet", "files under /var/log/pods, which the kubelet rotates", "another driver than json-file or local warns with what will be missing", "moby daemon/logger; kubernetes.io/docs/concepts/cluster-administration/logging"),
+    Row("log-opts", "kubelet", "containerLogMaxSize and containerLogMaxFiles of the KubeletConfiguration, or the flags for them; values that are there already stay", "max-size and max-file of json-file and local mean the same to the kubelet, which keeps at least 2 files; without max-size the kubelet's 10Mi and 5 files come new; other options are listed as not carried", "moby daemon/logger/jsonfilelog, daemon/logger/local; kubernetes pkg/kubelet/logs/container_log_manager.go"),
     # Networks
     *(Row(key, "not-carried", "", _POD_NETWORK, _DOCKERD) for key in ("bip", "bip6", "bridge", "mtu", "fixed-cidr", "fixed-cidr-v6", "ipv6", "default-address-pools", "default-gateway", "default-gateway-v6", "default-network-opts", "icc", "ip-masq", "iptables", "ip6tables", "ip-forward-no-drop", "firewall-backend", "allow-direct-routing", "bridge-accept-fwmark", "network-control-plane-mtu", "network-diagnostic-port")),
     Row("ip-forward", "carried", "net.ipv4.ip_forward, in /etc/sysctl.d", "pods need it, and Docker will no longer set it at every start", "moby daemon/libnetwork/drivers/bridge", harmless=()),
@@ -101,9 +102,11 @@ _DAEMON_JSON = (
     *(Row(key, "kubelet", "clusterDNS, clusterDomain and resolvConf, which the kubelet has", "dockershim wrote every pod's resolv.conf from what the kubelet said", "kubernetes pkg/kubelet/dockershim/docker_sandbox.go") for key in ("dns", "dns-opts", "dns-search", "resolv-conf")),
     *(Row(key, "not-carried", "", "Kubernetes asks for no host-gateway; hostAliases are the kubelet's", _DOCKERD) for key in ("host-gateway-ip", "host-gateway-ips")),
     # dockerd itself
-    *(Row(key, "not-carried", "", _API, _DOCKERD) for key in ("hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "group", "api-cors-header", "authorization-plugins", "min-api-version", "metrics-addr")),
+    Row("hosts", "not-carried", "", _API, _DOCKERD, usual=(["fd://"], ["unix:///var/run/docker.sock"], ["unix://"])),
+    *(Row(key, "not-carried", "", _API, _DOCKERD) for key in ("tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "group", "api-cors-header", "authorization-plugins", "min-api-version", "metrics-addr")),
     *(Row(key, "not-carried", "", _DAEMON, _DOCKERD) for key in ("debug", "log-level", "log-format", "raw-logs", "pidfile", "experimental", "features", "shutdown-timeout", "oom-score-adjust", "rootless", "restart", "deprecated-key-path", "default-init")),
-    *(Row(key, "not-carried", "", "it says which containerd dockerd uses; the kubelet is given its socket", _DOCKERD) for key in ("containerd", "containerd-namespace", "containerd-plugin-namespace", "containerd-plugins-namespace", "cri-containerd")),
+    Row("containerd", "not-carried", "", "it says which containerd dockerd uses; the kubelet is given its socket", _DOCKERD, usual=("/run/containerd/containerd.sock", "/var/run/containerd/containerd.sock")),
+    *(Row(key, "not-carried", "", "it says which containerd dockerd uses; the kubelet is given its socket", _DOCKERD) for key in ("containerd-namespace", "containerd-plugin-namespace", "containerd-plugins-namespace", "cri-containerd")),
     *(Row(key, "not-carried", "", _BUILDS, _DOCKERD) for key in ("builder", "buildkit")),
     *(Row(key, "not-carried", "", _SWARM, _DOCKERD) for key in ("node-generic-resources", "swarm-default-advertise-addr", "swarm-raft-heartbeat-tick", "swarm-raft-election-tick", "cluster-store", "cluster-store-opts", "cluster-advertise")),
     Row("labels", "not-carried", "", "they are labels of the Docker daemon, not of the Kubernetes node", _DOCKERD),
@@ -112,9 +115,9 @@ _DAEMON_JSON = (
 
 _ELSEWHERE = (
     # docker.service and its drop-ins
-    Row("HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "warns", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "moby daemon/command/daemon.go", "docker.service"),
-    Row("SSL_CERT_FILE, SSL_CERT_DIR", "not-carried", "", "not carried over in this release; give containerd.service a drop-in with the same variables", "Go crypto/x509", "docker.service"),
-    Row("LimitNOFILE and other Limit...", "not-carried", "", "not carried over in this release; set it in containerd's base_runtime_spec if pods need it", "systemd.exec(5)", "docker.service"),
+    Row("HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "carried", "Environment= in /etc/systemd/system/containerd.service.d/unshim-proxy.conf", "as the running dockerd has them, wherever they were given; proxy settings that containerd already has are left, and compared", "moby daemon/command/daemon.go; golang.org/x/net/http/httpproxy", "docker.service"),
+    Row("SSL_CERT_FILE, SSL_CERT_DIR", "carried", "Environment= in the same file", "containerd then trusts the certificates dockerd trusted", "Go crypto/x509/root_unix.go", "docker.service"),
+    Row("LimitNOFILE and other Limit...", "carried", "as default-ulimits", "containers inherit the limits of the containerd that starts them, and a pod's own are measured, so it does not matter which unit gave them", "systemd.exec(5)", "docker.service"),
     # Docker's files
     Row("certs.d/HOST/*.crt, *.cert and *.key", "carried", "ca and client in HOST's hosts.toml, of copies beside it with the same mode and owner", "containerd trusts for a registry what its hosts.toml names; the files are copied on the node, for Docker's go with Docker", "moby registry/registry.go; containerd docs/hosts.md", "docker's files"),
     Row("config.json and .dockercfg: registry logins", "kubelet", "read by the kubelet itself, as with Docker: the first of ROOT-DIR/config.json, its working directory's, HOME/.docker's and /.docker's", "the kubelet sends them with each pull, to dockershim as to containerd; root's own ~/.docker is Docker's command line's, unless the kubelet has HOME=/root. They are never read or copied by unshim", "kubernetes pkg/credentialprovider/config.go", "docker's files"),
@@ -124,6 +127,10 @@ _ELSEWHERE = (
     Row("--pod-infra-container-image", "carried", "sandbox_image of containerd's CRI plugin", "on containerd the runtime starts the sandbox", "kubernetes 1.20 pkg/kubelet/config/flags.go", "kubelet"),
     Row("--cgroup-driver, cgroupDriver", "carried", "SystemdCgroup of containerd's runtimes", "kubelet and runtime must agree; a Docker that disagrees blocks", "kubernetes.io/docs/setup/production-environment/container-runtimes", "kubelet"),
     Row("--container-runtime, --container-runtime-endpoint", "kubelet", "remote and containerd's socket, as the kubelet's version takes them", "this is the switch", "kubernetes 1.20 pkg/kubelet/config/flags.go", "kubelet"),
+    Row("--runtime-cgroups", "kubelet", "containerd.service in place of docker.service", "the kubelet reads the runtime's own use of resources there", "kubernetes pkg/kubelet/cm/container_manager_linux.go", "kubelet"),
+    Row("--image-service-endpoint", "kubelet", "removed where it names Docker's shim", "without it the runtime's endpoint serves images too", "kubernetes cmd/kubelet/app/options/options.go", "kubelet"),
+    Row("--container-log-max-size, --container-log-max-files", "kubelet", "left", "they win over what Docker was told", "kubernetes cmd/kubelet/app/options/options.go", "kubelet"),
+    Row("--runtime-request-timeout, --streaming-connection-idle-timeout, --redirect-container-streaming, --cloud-provider and all others", "kubelet", "left", "they mean the same with any runtime", "kubernetes cmd/kubelet/app/options/options.go", "kubelet"),
     Row("--network-plugin, --docker-endpoint and dockershim's other flags", "kubelet", "removed", "they were dockershim's, and a later kubelet does not start with them", "kubernetes pkg/kubelet/config/flags.go, 1.16 to 1.24", "kubelet"),
 )  # fmt: skip
 
@@ -153,6 +160,8 @@ def _without_secrets(value: Any) -> Any:
 def not_carried(settings: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> list[NotCarried]:
     """Return every setting of dockerd's that has no successor on a containerd node, with its reason.
 
+    Those whose loss pods could notice are not among them: they are warnings or block.
+
     Args:
         settings: dockerd's, by the keys of daemon.json.
         origins: where each was set; daemon.json if not told.
@@ -160,7 +169,7 @@ def not_carried(settings: Mapping[str, Any], origins: Mapping[str, str] | None =
     found = []
     for key, value in settings.items():
         row = BY_KEY.get(key)
-        if row is None or row.how in ("not-carried", "warns", "blocks"):
+        if row is None or (row.how == "not-carried" and value not in row.usual):
             origin = (origins or {}).get(key, "/etc/docker/daemon.json")
             found.append(NotCarried(f"{origin}: {key}", shown(value), row.reason if row else _UNKNOWN))
     return found

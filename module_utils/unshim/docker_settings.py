@@ -29,7 +29,9 @@ class DaemonJsonError(Exception):
 class DaemonJson:
     values: dict[str, Any]
     lines: dict[str, int]  # by key
-    twice: tuple[tuple[str, int, int], ...] = ()  # keys given more than once: (key, line that is lost, line that counts)
+    twice: tuple[
+        tuple[str, int, int], ...
+    ] = ()  # keys given more than once: (key, line that is lost, line that counts)
 
 
 def parse_daemon_json(text: str) -> dict[str, Any]:
@@ -105,15 +107,16 @@ def _printable(value: Any) -> Any:
 
 # Flags. Those not named here have a key of the same name and one value.
 _SHORT = {"D": "debug", "l": "log-level", "H": "host", "G": "group", "b": "bridge", "g": "graph", "p": "pidfile", "s": "storage-driver", "r": "restart"}  # fmt: skip
-_BOOLEAN = frozenset(
-    "allow-direct-routing cri-containerd debug disable-legacy-registry experimental icc init ip-forward ip-forward-no-drop"
-    " ip-masq ip6tables iptables ipv6 live-restore no-new-privileges raw-logs restart rootless selinux-enabled tls tlsverify"
-    " userland-proxy help validate version".split()
-)
-_INTEGER = frozenset(
-    "cpu-rt-period cpu-rt-runtime default-stop-timeout max-concurrent-downloads max-concurrent-uploads"
-    " max-download-attempts mtu network-control-plane-mtu network-diagnostic-port oom-score-adjust shutdown-timeout".split()
-)
+_BOOLEAN = (
+    "allow-direct-routing", "cri-containerd", "debug", "disable-legacy-registry", "experimental", "icc", "init", "ip-forward",
+    "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6", "live-restore", "no-new-privileges", "raw-logs",
+    "restart", "rootless", "selinux-enabled", "tls", "tlsverify", "userland-proxy", "help", "validate", "version",
+)  # fmt: skip
+_INTEGER = (
+    "cpu-rt-period", "cpu-rt-runtime", "default-stop-timeout", "max-concurrent-downloads", "max-concurrent-uploads",
+    "max-download-attempts", "mtu", "network-control-plane-mtu", "network-diagnostic-port", "oom-score-adjust",
+    "shutdown-timeout",
+)  # fmt: skip
 # Given once per entry: the key of the list.
 _LISTS = {
     "add-registry": "add-registry", "allow-nondistributable-artifacts": "allow-nondistributable-artifacts",
@@ -217,6 +220,11 @@ def _number(text: str) -> Any:
     return int(text) if re.fullmatch(r"-?[0-9]+", text) else text
 
 
+def _may_join(key: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    # "proxies" is an object in daemon.json only; each of its members is a flag of its own.
+    return key == "runtimes" or (key == "proxies" and not one.keys() & other.keys())
+
+
 @dataclass(frozen=True)
 class Effective:
     """``values`` by the keys of daemon.json; ``origins`` says where each was given; ``both``: keys given in both places,
@@ -238,10 +246,7 @@ def merge(file: DaemonJson, path: str, given: Mapping[str, Any]) -> Effective:
     for key, value in given.items():
         if key not in values:
             values[key], origins[key] = value, COMMAND_LINE
-        elif key == "runtimes" and isinstance(values[key], dict):
-            values[key] = {**values[key], **value}
-            origins[key] += f" and {COMMAND_LINE}"
-        elif key == "proxies" and isinstance(values[key], dict) and not values[key].keys() & value.keys():
+        elif isinstance(values[key], dict) and _may_join(key, values[key], value):
             values[key] = {**values[key], **value}
             origins[key] += f" and {COMMAND_LINE}"
         else:

@@ -187,4 +187,5 @@ class Facts:
     cni_plugins: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by directory: the plugins found there
     # By path of a file of registry logins: names in it that may be registries, credsStore, credHelpers. Never a login.
     registry_logins: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()  # IPv4 and IPv6, of the interfaces that lead out of the node
     not_seen: tuple[str, ...] = ()  # what the probe could not look at, and why

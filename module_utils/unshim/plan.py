@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 
-from . import carry_over, cni, compat, containerd_config
+from . import cni, compat, containerd_config
 from .facts import Facts
 from .kubelet_command_line import flag_value
 from .plan_containerd import plan_cni, plan_containerd, plan_containerd_unit, plan_package
 from .plan_docker import (
     check_docker,
-    note_docker_settings_elsewhere,
+    judge_docker_settings,
     plan_docker_units,
     plan_foreign_containers,
-    read_daemon_json,
+    read_docker_settings,
 )
 from .plan_draft import JOURNAL, STATES, Draft
 from .plan_host import check_host, plan_host
@@ -31,6 +31,7 @@ from .plan_kubelet import (
     source,
 )
 from .plan_model import AnnotationChange, Finding, PackageChange, Plan, Settings
+from .plan_proxies import plan_proxies
 from .plan_registries import note_registry_logins, plan_registries
 
 CRI_SOCKET_ANNOTATION = "kubeadm.alpha.kubernetes.io/cri-socket"
@@ -137,7 +138,7 @@ def _plan_migrate(draft: Draft) -> None:
             "unshim moves nodes from dockershim and cri-dockerd only; leave this one out.",
         )
         return
-    read_daemon_json(draft)
+    read_docker_settings(draft)
     if draft.source == "containerd" and _is_moved(draft):
         _keep(draft)
         if not draft.done:  # the API is told after the switch, so a run cut short may not have come to it
@@ -156,8 +157,8 @@ def _plan_migrate(draft: Draft) -> None:
         plan_registries(draft)
         plan_containerd(draft)
         note_registry_logins(draft)
-        note_docker_settings_elsewhere(draft)
-        draft.not_carried += carry_over.not_carried(draft.daemon_json)
+        plan_proxies(draft)
+        judge_docker_settings(draft)
     plan_host(draft)
     plan_containerd_unit(draft)
     plan_images(draft)

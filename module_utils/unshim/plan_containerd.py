@@ -161,7 +161,7 @@ def plan_containerd(draft: Draft) -> None:
 def plan_containerd_unit(draft: Draft) -> None:
     """Plan that containerd runs with its configuration, now and after a reboot."""
     unit = draft.unit("containerd.service")
-    configured = any(change.role == "containerd_config" for change in draft.files)
+    configured = any(change.role in ("containerd_config", "containerd_unit") for change in draft.files)
     installing = bool(draft.packages)
     if unit.load_state == "masked" or unit.unit_file_state == "masked":
         draft.block(

@@ -2,30 +2,120 @@
 
 from __future__ import annotations
 
-import re
+from typing import Any
 
-from . import docker_settings, registries
+from . import carry_over, docker_settings, kubelet_command_line, unit_environment
+from .kubelet_flags import FlagError
 from .plan_draft import Draft
 from .plan_images import is_kubernetes
 
 DOCKER_UNITS = ("docker.socket", "docker.service", "cri-docker.socket", "cri-docker.service")
 
 
-def read_daemon_json(draft: Draft) -> None:
-    """Read daemon.json into the draft; a malformed one blocks."""
-    text = draft.text(registries.DAEMON_JSON)
-    if text is None:
+def read_docker_settings(draft: Draft) -> None:
+    """Read what dockerd runs with into the draft: daemon.json and its flags. What cannot be trusted blocks.
+
+    The running process is the truth; where Docker was stopped for the move, its files say what it ran with.
+    """
+    moved = draft.source == "containerd"
+    in_files, flags_fault = _flags_in_files(draft)
+    running = draft.facts.docker.command_line
+    argv = running or in_files
+    path = docker_settings.config_file(argv)
+    file = _read_file(draft, path)
+    effective = docker_settings.merge(file, path, docker_settings.from_flags(argv))
+    draft.daemon_json, draft.docker_origins = effective.values, effective.origins
+    if moved:
         return
+    if flags_fault and not running:
+        draft.block("docker-flags-unparsable", flags_fault, "Correct the file.")
+    for key in effective.both:
+        draft.block(
+            "docker-setting-twice",
+            f"{effective.origins[key]} and dockerd's flags both give {key}, with which dockerd does not start again",
+            "Keep one of them, restart Docker, and plan again.",
+        )
+    for key, lost, counts in file.twice:
+        draft.warn(
+            "daemon-json-key-twice",
+            f"{path}:{counts} gives {key} again after line {lost}; Docker takes the later one, and so does this plan",
+            "Keep one of them.",
+        )
+    for key, line in file.lines.items():
+        if key not in carry_over.BY_KEY and key.lower() in carry_over.BY_KEY:
+            draft.block(
+                "daemon-json-key",
+                f"{path}:{line}: {key!r} is spelt {key.lower()!r}; dockerd does not start with this file",
+                "Correct the file, restart Docker, and plan again.",
+            )
+    if running and in_files:
+        _compare_flags(draft, docker_settings.from_flags(in_files), docker_settings.from_flags(running))
+
+
+def _read_file(draft: Draft, path: str) -> docker_settings.DaemonJson:
+    """Return daemon.json; one that cannot be read blocks a node that is still on Docker."""
+    empty = docker_settings.DaemonJson({}, {})
+    if draft.source == "containerd" and draft.file(path).content is None:
+        return empty
     try:
-        draft.daemon_json = docker_settings.parse_daemon_json(text)
+        return docker_settings.read_daemon_json(draft.text(path) or "")
     except docker_settings.DaemonJsonError as error:
         place = f":{error.line}:{error.column}" if error.line else ""
         if draft.source != "containerd":
             draft.block(
                 "daemon-json-malformed",
-                f"{registries.DAEMON_JSON}{place}: {error.message}",
+                f"{path}{place}: {error.message}",
                 "Correct the file; `dockerd --validate` checks it.",
             )
+        return empty
+
+
+def _flags_in_files(draft: Draft) -> tuple[tuple[str, ...], str]:
+    """Return the command line that docker.service's files give dockerd, () if there is none, and why it is not known."""
+    unit = unit_environment.unmasked(draft.unit("docker.service"), draft.facts.files)
+    if unit.fragment_path not in draft.facts.files:
+        return (), ""
+    try:
+        return kubelet_command_line.resolve(unit, draft.facts.files).argv, ""
+    except FlagError as error:
+        return (), str(error)
+
+
+def _compare_flags(draft: Draft, files: dict[str, Any], running: dict[str, Any]) -> None:
+    """Tell where the next start of dockerd would change a setting that matters to pods."""
+    unit = draft.unit("docker.service").fragment_path
+    for key in sorted(files.keys() | running.keys()):
+        row = carry_over.BY_KEY.get(key)
+        if files.get(key) == running.get(key) or row is None or row.how == "not-carried":
+            continue
+        if key not in files:
+            draft.warn(
+                "docker-flags-differ",
+                f"the running dockerd has {key} = {carry_over.shown(running[key])}, which {unit} and its files no longer"
+                " give it; what runs is carried over",
+                "Restart Docker first if it should not be.",
+            )
+            continue
+        has = f"has {carry_over.shown(running[key])}" if key in running else "does not have it"
+        draft.block(
+            "docker-flags-differ",
+            f"{unit} and its files give dockerd {key} = {carry_over.shown(files[key])}, but the running dockerd {has}",
+            "Restart Docker, or take the change back, and plan again.",
+        )
+
+
+def judge_docker_settings(draft: Draft) -> None:
+    """Put every setting of dockerd's that is not carried over where the operator sees it, with its reason."""
+    for key, value in draft.daemon_json.items():
+        row = carry_over.BY_KEY.get(key)
+        if row is None or row.how not in ("warns", "blocks") or value in row.harmless:
+            continue
+        message = f"{draft.docker_origins[key]}: {key} = {carry_over.shown(value)}: {row.reason}"
+        if row.how == "blocks":
+            draft.block(f"docker-{key}", message, row.remedy)
+        else:
+            draft.warn(f"docker-{key}", message, row.remedy)
+    draft.not_carried += carry_over.not_carried(draft.daemon_json, draft.docker_origins)
 
 
 def check_docker(draft: Draft) -> None:
@@ -41,34 +131,19 @@ def check_docker(draft: Draft) -> None:
             f"the kubelet is set to run on Docker ({draft.source}), but Docker is not installed",
             "Reinstall Docker, or take the node out of the group kube_node.",
         )
+    elif not docker.has_client:
+        package = "docker-ce-cli" if draft.has_package("docker-ce") else "docker-cli"
+        draft.block(
+            "docker-client-missing",
+            "Docker runs, but the command docker is not on this node, so its containers and images cannot be seen",
+            f"Install the package {package} on this node, and plan again.",
+        )
     else:
         draft.block(
             "docker-not-running",
             "Docker does not answer, so its containers and images cannot be seen",
             "Start docker.service and plan again.",
         )
-
-
-def note_docker_settings_elsewhere(draft: Draft) -> None:
-    """Warn of what Docker is told outside daemon.json. Values are not shown: a proxy's address may hold a password."""
-    for name in ("docker.service", "docker.socket"):
-        unit = draft.unit(name)
-        for path in (unit.fragment_path, *unit.drop_in_paths, "/etc/default/docker", "/etc/sysconfig/docker"):
-            for number, line in enumerate((draft.file(path).content or "").splitlines(), 1):
-                if line.lstrip().startswith(("#", ";")):
-                    continue
-                for found in re.findall(r"--(?:insecure-registry|registry-mirror|default-ulimit)\b", line):
-                    draft.warn(
-                        "docker-flags",
-                        f"{path}:{number} gives dockerd {found}, which is not carried over",
-                        "Move it to daemon.json, or write containerd's own setting.",
-                    )
-                if re.search(r"(?i)\b(?:https?|no)_proxy=", line):
-                    draft.warn(
-                        "docker-proxy",
-                        f"{path}:{number} gives Docker a proxy, which is not carried over: pulls would go without it",
-                        "Give containerd.service a drop-in with the same variables.",
-                    )
 
 
 def plan_foreign_containers(draft: Draft) -> None:

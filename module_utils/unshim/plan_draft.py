@@ -52,7 +52,8 @@ class Draft:
     kubelet_config: dict[str, Any] = field(default_factory=dict)  # with its drop-ins, as the kubelet merges them
     kubelet_config_path: str = ""  # the value of --config
     kubelet_config_paths: tuple[str, ...] = ()  # of the files that kubelet_config is made of, in order
-    daemon_json: dict[str, Any] = field(default_factory=dict)
+    daemon_json: dict[str, Any] = field(default_factory=dict)  # what dockerd runs with, its flags included
+    docker_origins: dict[str, str] = field(default_factory=dict)  # where each of them was given
     packages: list[PackageChange] = field(default_factory=list)
     files: list[FileChange] = field(default_factory=list)
     copies: list[FileCopy] = field(default_factory=list)
@@ -95,6 +96,10 @@ class Draft:
 
     def file(self, path: str) -> File:
         return self.facts.files.get(path, File(path))
+
+    def has_package(self, name: str) -> bool:
+        package = self.facts.packages.get(name)
+        return package is not None and bool(package.version)
 
     def text(self, path: str) -> str | None:
         """Return a file's text, None if it is not there; blocks if it is there and cannot be read."""

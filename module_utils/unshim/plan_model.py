@@ -25,6 +25,7 @@ class Settings:
     cgroup_driver: str = ""  # provision only; "" : systemd where systemd is init. A kubelet's own always wins.
     sandbox_image: str = ""  # provision only; "" : containerd's default. A kubelet's own always wins.
     stop_foreign_containers: tuple[str, ...] = ()  # names of non-Kubernetes containers that may be stopped
+    no_proxy: tuple[str, ...] = ()  # more that containerd must not ask the proxy for, where Docker has one
     all_images: bool = False  # move every image, not only those of this node's pods
 
 
@@ -38,7 +39,8 @@ class FileChange:
     mode: str = "0644"
     owner: str = "root"
     group: str = "root"
-    role: str = "other"  # "containerd_config", "registry", "kubelet", "sysctl", "modules", "crictl", "cni", "other"
+    # "containerd_config", "containerd_unit", "registry", "kubelet", "sysctl", "modules", "crictl", "cni", "other"
+    role: str = "other"
     secret: bool = False  # content never reaches output
 
 

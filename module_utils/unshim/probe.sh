@@ -601,6 +601,7 @@ show_runtime_files() {
   files_in /etc/containerd/conf.d '*.toml'
   each registry_files "$(registry_directories)"
   file /etc/crictl.yaml
+  file /run/flannel/subnet.env
   for name in unshim kubernetes k8s containerd; do
     files_in /etc/modules-load.d "*$name*.conf"
     files_in /etc/sysctl.d "*$name*"
@@ -637,6 +638,24 @@ data_mounts() {
       ext[234] | xfs | btrfs | zfs | f2fs | jfs | reiserfs | bcachefs | tmpfs | overlay) if [ -d "$directory" ]; then mount_of "$directory"; fi ;;
     esac
   done </proc/mounts
+}
+
+# The node's addresses that others know it by: those of bridges, tunnels and services are not among them.
+show_addresses() {
+  printf '@@addresses\n'
+  if has ip; then
+    ip -o addr show scope global | while read -r _ interface family address rest; do
+      case $interface in
+        docker* | br-* | veth* | cni* | flannel* | cali* | tunl* | vxlan* | cilium* | lxc* | kube-* | nodelocaldns* | \
+          virbr* | weave* | dummy*) continue ;;
+      esac
+      case $family in inet | inet6) ;; *) continue ;; esac
+      case $rest in *' temporary '* | *' deprecated '*) continue ;; esac
+      printf 'address %s\n' "${address%/*}"
+    done
+  else
+    hostname -I | tr ' ' '\n' | sed -n 's/^[0-9a-f]/address &/p'
+  fi
 }
 
 show_mounts() {
@@ -680,6 +699,7 @@ main() {
   show_kubelet_files
   for unit in $UNITS; do show_unit_files "$unit"; done
   show_runtime_files
+  show_addresses
   show_mounts
   show_cni_plugins
   printf '@@unshim-probe-end\n'

@@ -31,6 +31,9 @@ def flags(*words):
 
 FOREIGN = {"id": "f" * 64, "name": "/registry-cache", "image": "x", "running": True}
 STOPPED = {"id": "e" * 64, "name": "old", "image": "x", "running": False}
+DOCKERD = {"command_line": ["/usr/sbin/dockerd", "-H", "fd://", "--containerd=/run/containerd/containerd.sock"]}
+DOCKER_D = "/etc/systemd/system/docker.service.d"
+CONTAINERD_D = "/etc/systemd/system/containerd.service.d"
 NO_DOCKER = {"installed": False, "answers": False, "containers": [], "images": [], "cgroup_driver": ""}
 
 # name: (changes, settings, finding, severity, words its message must have)
@@ -97,9 +100,45 @@ CASES = {
     "sysctl taken back": (
         {"files": {"/etc/sysctl.d/zz.conf": {"kind": "file", "content": "net.ipv4.ip_forward=0"}}}, {}, "sysctl-overridden", "warn", ["/etc/sysctl.d/zz.conf"],
     ),
-    "proxy drop-in": (
-        {"files": {"/etc/default/docker": {"kind": "file", "content": 'export HTTP_PROXY="http://u:secret@p"\n'}}},
-        {}, "docker-proxy", "warn", ["/etc/default/docker:1"],
+    "containerd has a proxy of its own": (
+        {"docker": DOCKERD | {"environment": {"HTTP_PROXY": "http://u:secret@p"}},
+         "files": {f"{CONTAINERD_D}/http.conf": {"kind": "file", "content": "[Service]\nEnvironment=HTTP_PROXY=http://u:secret@q\n"}}},
+        {}, "containerd-proxy-exists", "warn", [f"{CONTAINERD_D}/http.conf:2", "HTTP_PROXY"],
+    ),
+    "proxy edited, not restarted": (
+        {"docker": DOCKERD | {"environment": {}},
+         "files": {f"{DOCKER_D}/http.conf": {"kind": "file", "content": "[Service]\nEnvironment=HTTPS_PROXY=http://u:secret@q\n"}}},
+        {}, "docker-proxy-differs", "block", [f"{DOCKER_D}/http.conf:2", "HTTPS_PROXY"],
+    ),
+    "proxy with a tab": (
+        {"docker": DOCKERD | {"environment": {"HTTP_PROXY": "http://u:secret@p\t"}}}, {}, "docker-proxy-odd", "block", ["HTTP_PROXY", "control character"],
+    ),
+    "flag edited, not restarted": (
+        {"docker": DOCKERD, "files": {"/etc/default/docker": {"kind": "file", "content": "DOCKER_OPTS=--insecure-registry=r:5000\n"}}},
+        {}, "docker-flags-differ", "block", ["/lib/systemd/system/docker.service", 'insecure-registries = ["r:5000"]', "does not have it"],
+    ),
+    "flag taken out, not restarted": (
+        {"docker": {"command_line": [*DOCKERD["command_line"], "--registry-mirror", "https://u:secret@m.example"]}},
+        {}, "docker-flags-differ", "warn", ["registry-mirrors", "what runs is carried over"],
+    ),
+    "flag that is in daemon.json too": (
+        {"docker": {"command_line": [*DOCKERD["command_line"], "--init"]}, "files": {DAEMON: {"content": '{"init": true}'}}},
+        {}, "docker-setting-twice", "block", [f"{DAEMON}:1", "init"],
+    ),
+    "key given twice": ({"files": {DAEMON: {"content": '{"mtu": 1,\n"mtu": 2}'}}}, {}, "daemon-json-key-twice", "warn", [f"{DAEMON}:2", "mtu", "line 1"]),
+    "key in capitals": ({"files": {DAEMON: {"content": '{"Registry-Mirrors": []}'}}}, {}, "daemon-json-key", "block", [f"{DAEMON}:1", "registry-mirrors"]),
+    "daemon.json not UTF-8": ({"files": {DAEMON: {"content": None, "is_utf8": False}}}, {}, "not-utf8", "block", [DAEMON]),
+    "daemon.json is a directory": ({"files": {DAEMON: {"content": None, "kind": "directory"}}}, {}, "file-not-readable", "block", [DAEMON, "directory"]),
+    "daemon.json is a dangling link": ({"files": {DAEMON: {"content": None, "kind": "symlink"}}}, {}, "file-not-readable", "block", [DAEMON, "symlink"]),
+    "daemon.json is a list": ({"files": {DAEMON: {"content": "[]"}}}, {}, "daemon-json-malformed", "block", [f"{DAEMON}:1:1", "not a JSON object"]),
+    "daemon.json elsewhere broken": (
+        {"docker": {"command_line": [*DOCKERD["command_line"], "--config-file=/srv/d.json"]}, "files": {"/srv/d.json": {"kind": "file", "content": "{"}}},
+        {}, "daemon-json-malformed", "block", ["/srv/d.json:1:2"],
+    ),
+    "userns-remap": ({"files": {DAEMON: {"content": '{"userns-remap": "default"}'}}}, {}, "docker-userns-remap", "block", [f"{DAEMON}:1", "volumes"]),
+    "init": ({"files": {DAEMON: {"content": '{"init": true}'}}}, {}, "docker-init", "warn", [f"{DAEMON}:1", "zombies"]),
+    "no docker command": (
+        {"docker": {**NO_DOCKER, "installed": True, "has_client": False}}, {}, "docker-client-missing", "block", ["command docker"],
     ),
     "major upgrade on offer": ({"packages": {"containerd": {"candidate": "2.2.1-0ubuntu1"}}}, {}, "containerd-not-held", "warn", ["2.2.1"]),
 }  # fmt: skip
