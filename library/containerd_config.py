@@ -10,6 +10,7 @@ description:
     only if it still is as the planner saw it, and keeps every original in the node's journal.
   - Lets the installed containerd read a new configuration before it replaces the old one.
   - Restarts containerd only if a file it reads at its start was changed, a restart was interrupted, or it does not run.
+  - Changes containerd's data directory (C(root)) only while nothing runs in containerd, in no namespace.
   - Ends with the CRI gate. If the runtime does not answer the kubelet's CRI version in time, the files of this run are
     put back, containerd is returned to them, and the module fails with the cause.
 author: unshim contributors
@@ -21,6 +22,13 @@ options:
     type: str
     choices: [present, restored]
     default: present
+  earlier:
+    description:
+      - Changes of an earlier stage that O(files) build on. In check mode they have not been made; a file that still is as
+        they found it is then taken to be as they leave it.
+    type: list
+    elements: dict
+    default: []
   copies:
     description:
       - The plan's copies of files that do not leave the node, such as a registry's certificates and keys. One that is
@@ -108,6 +116,13 @@ EXAMPLES = r"""
     sysctls: "{{ ansible_facts.runtime_plan.sysctls }}"
     cri_api: "{{ ansible_facts.runtime_plan.cri_api }}"
 
+- name: Let containerd use its new data directory, once nothing runs in it any more
+  containerd_config:
+    files: "{{ planned | selectattr('stage', 'equalto', 'switch') | selectattr('role', 'equalto', 'containerd_config') }}"
+    earlier: "{{ planned | selectattr('stage', 'equalto', 'prepare') }}"
+  vars:
+    planned: "{{ ansible_facts.runtime_plan.files }}"
+
 - name: Give containerd its own files back
   containerd_config:
     state: restored
@@ -167,6 +182,7 @@ from ansible.module_utils.unshim_node import (
     file_copies,
     files,
     module_run,
+    second_containerd,
     systemd,
 )
 from ansible.module_utils.unshim_node.errors import NodeError
@@ -175,6 +191,7 @@ ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
     "files": module_run.FILES_OPTION,
     "copies": file_copies.OPTION,
+    "earlier": {"type": "list", "elements": "dict", "default": [], "no_log": True},
     "modules": {"type": "list", "elements": "str", "default": []},
     "sysctls": {"type": "dict", "default": {}},
     "containerd_version": {"type": "str", "default": ""},
@@ -222,8 +239,9 @@ class Originals(object):
             data = files.read_bytes(path)
             self.kept.append((path, data, os.stat(path) if data is not None else None, files.missing_directories(path)))
 
-    def put_back(self):
+    def put_back(self, journal):
         for path, data, info, new_directories in reversed(self.kept):
+            journal.remember_written(path, data)
             if data is None:
                 files.remove(path)
                 for directory in reversed(new_directories):
@@ -284,13 +302,38 @@ def gate(params, restarted=False):
     return said
 
 
+def to_do(module):
+    """Return those of the files that have to be written; in check mode as if the earlier stage had been carried out."""
+    if not module.check_mode:
+        return files.pending(module.params["files"])
+    left = {change["path"]: change for change in files.pending(module.params["earlier"])}
+    follow = [
+        one for one in module.params["files"] if one["path"] in left and left[one["path"]]["after"] == one["before"]
+    ]
+    return follow + files.pending([one for one in module.params["files"] if one not in follow])
+
+
+def check_root(module, pending):
+    """Make sure that a new data directory, if one is to be, can be taken into use now."""
+    for change in pending:
+        if change["role"] != "containerd_config" or not change["path"].endswith(".toml"):
+            continue
+        before, after = (containerd.configured_root(change[key]) for key in ("before", "after"))
+        if before != after and {before, after} != {"", containerd.DEFAULT_ROOT}:
+            second_containerd.check_directory(after or containerd.DEFAULT_ROOT)
+            # In check mode Docker has not been stopped; the step before this one does that.
+            if not (module.check_mode and module.params["earlier"]):
+                containerd.refuse_tasks(cri.socket_file(module.params["socket"]), before, after)
+
+
 def present(module):
     params = module.params
     journal = module_run.open_journal(module)
     can_check = check_program(module)
-    pending = files.pending(params["files"])
+    pending = to_do(module)
     copies = file_copies.pending(params["copies"], journal)
     files.check_writable(pending, [one["path"] for one in copies] + ([journal.path] if pending or copies else []))
+    check_root(module, pending)
     for change in pending if can_check else []:
         if change["role"] == "containerd_config" and change["path"].endswith(".toml") and change["after"] is not None:
             containerd.check_config(change["after"])
@@ -298,7 +341,12 @@ def present(module):
     was_active = unit["ActiveState"] == "active"
     was_enabled = unit["UnitFileState"] not in ("disabled", "")
     restart = bool(journal.get(PENDING)) or not was_active or any(containerd.needs_restart(one) for one in pending)
-    if restart and was_active and unit["KillMode"] not in ("", "process", "none"):
+    spares = unit["KillMode"] in ("", "process", "none")
+    # After the drain and Docker's end there is nothing to be killed.
+    idle = (
+        journal.state in ("drained", "switched") and containerd.running_tasks(cri.socket_file(params["socket"])) == {}
+    )
+    if restart and was_active and not spares and not idle:
         raise NodeError(
             "containerd.service has KillMode=%s, so a restart of it would kill every container on this node; nothing was "
             "changed. Run `systemctl edit containerd`, add [Service] and KillMode=process, and run again."
@@ -308,7 +356,7 @@ def present(module):
     outcome = {
         "restarted": restart,
         "changed_files": [one["path"] for one in pending + copies],
-        "diff": [files.apply_change(one, journal, True)["diff"] for one in pending]
+        "diff": [files.diff(one["path"], one["before"], one["after"], one["secret"]) for one in pending]
         + [file_copies.diff(one) for one in copies],
         "cri": {},
     }
@@ -321,10 +369,11 @@ def present(module):
             outcome["cri"] = gate(params)
         return outcome
     if not (pending or copies or restart or not was_enabled):
-        outcome["cri"] = proved(params, Originals([]), True, False, False)
+        outcome["cri"] = proved(params, journal, Originals([]), True, False, False)
         return outcome
     journal.remember_unit(containerd.UNIT, unit["ActiveState"], unit["UnitFileState"])
-    with journal.step("configure containerd", "prepare", "the originals are in the journal's files"):
+    stage = "switch" if any(one["stage"] == "switch" for one in pending) else "prepare"
+    with journal.step("configure containerd", stage, "the originals are in the journal's files"):
         originals = Originals(pending + copies)
         if restart:
             journal.note(PENDING, True)
@@ -340,27 +389,27 @@ def present(module):
             if not was_enabled:
                 systemd.enable(containerd.UNIT)
         except (NodeError, OSError) as error:
-            take_back(originals, was_active, reload)
+            take_back(originals, journal, was_active, reload)
             journal.note(PENDING, None)
             message = error.message if isinstance(error, NodeError) else module_run.describe_os_error(error)
             raise NodeError(
                 "%s\nThe files of this run were put back." % message, {"put_back": outcome["changed_files"]}
             ) from error
         try:
-            outcome["cri"] = proved(params, originals, was_active, reload, restart)
+            outcome["cri"] = proved(params, journal, originals, was_active, reload, restart)
         finally:
             journal.note(PENDING, None)
     return outcome
 
 
-def proved(params, originals, was_active, reload, restarted):
+def proved(params, journal, originals, was_active, reload, restarted):
     """Return what the CRI gate says; if it fails, take this run back and raise with the cause."""
     began = time.time() - 2  # s; a restart just before counts
     try:
         return gate(params, restarted)
     except cri.CriError as error:
         evidence = containerd.why_not(cri.socket_file(params["socket"]), began)
-        taken = take_back(originals, was_active, reload)
+        taken = take_back(originals, journal, was_active, reload)
         what = "The files of this run were put back. " if taken else ""
         raise NodeError(
             "containerd is not ready for a kubelet: %s\n%s%s" % (error.message, what, evidence),
@@ -368,11 +417,11 @@ def proved(params, originals, was_active, reload, restarted):
         ) from error
 
 
-def take_back(originals, was_active, reload):
+def take_back(originals, journal, was_active, reload):
     """Put the files of this run back and containerd with them; returns their paths."""
     if not originals.kept:
         return []
-    taken = originals.put_back()
+    taken = originals.put_back(journal)
     if reload:
         systemd.daemon_reload()
     if was_active:
@@ -395,6 +444,9 @@ def restored(module):
     read_at_start = [
         path for path in paths if containerd.needs_restart({"path": path, "role": journal.files[path]["role"]})
     ]
+    roots = root_change(journal, paths)
+    if roots and runs and not module.check_mode:  # in check mode the pods were only said to be stopped
+        containerd.refuse_tasks(cri.socket_file(module.params["socket"]), *roots)
     restart = unit_was is not None and ran and bool(not runs or journal.get(PENDING) or read_at_start)
     stop = not ran and runs
     disable = not was_enabled and unit["UnitFileState"] == "enabled"
@@ -426,11 +478,29 @@ def restored(module):
         journal.note(PENDING, None)
     for warning in journal.warnings:
         module.warn(warning)
+    if roots:
+        module.warn(
+            "The images that were moved stay in %s, where a second migration finds them; remove that directory if there "
+            "will be none." % roots[0]
+        )
     return outcome
 
 
+def root_change(journal, paths):
+    """Return containerd's data directory (now, then) if restoring ``paths`` changes it, else None."""
+    for path in paths:
+        if path.endswith(".toml") and journal.files[path]["role"] == "containerd_config":
+            now, then = (
+                containerd.configured_root(None if data is None else data.decode("utf-8", "replace"))
+                for data in (files.read_bytes(path), journal.original(path))
+            )
+            if now != then and {now, then} != {"", containerd.DEFAULT_ROOT}:
+                return now, then
+    return None
+
+
 def act(module):
-    module_run.hide_only_secrets(module, module.params["files"])
+    module_run.hide_only_secrets(module, module.params["files"] + module.params["earlier"])
     return present(module) if module.params["state"] == "present" else restored(module)
 
 

@@ -40,6 +40,10 @@ options:
         description: Package version to install; empty means the installed one, else the candidate.
         type: str
         default: ""
+      containerd_root:
+        description: Directory for containerd's data; empty means where it is, or Docker's disk if only there is room.
+        type: str
+        default: ""
       cgroup_driver:
         description: For V(provision) only; a kubelet's own always wins.
         type: str

@@ -7,11 +7,13 @@ in the module of its name, and writes its part into the draft; they know each ot
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from . import cni, compat, containerd_config
 from .facts import Facts
 from .kubelet_command_line import flag_value
 from .plan_containerd import plan_cni, plan_containerd, plan_containerd_unit, plan_package
+from .plan_data_root import choose_containerd_root, plan_root_change
 from .plan_docker import (
     check_docker,
     judge_docker_settings,
@@ -87,7 +89,7 @@ def _read_journal(draft: Draft) -> None:
             remedy,
         )
         return
-    draft.state = state
+    draft.state, draft.journal = state, journal
 
 
 def _plan_provision(draft: Draft) -> None:
@@ -108,6 +110,7 @@ def _plan_provision(draft: Draft) -> None:
     row = compat.operating_system(facts.os)
     draft.cni_bin_dir, draft.cni_conf_dir = row.cni_directory or cni.BIN_DIR, cni.CONF_DIR
     plan_package(draft)
+    choose_containerd_root(draft)
     if row.cni:
         known = facts.packages.get(row.cni)
         if known is not None and not known.version and (known.candidate or draft.containerd.lists_absent):
@@ -115,6 +118,7 @@ def _plan_provision(draft: Draft) -> None:
                 PackageChange(row.cni, "prepare", "", known.candidate, "containerd calls CNI plugins for pods")
             )
     plan_containerd(draft)
+    plan_root_change(draft)
     if not draft.sandbox_image:
         draft.sandbox_image = facts.containerd.default_sandbox_image
     plan_host(draft)
@@ -152,6 +156,9 @@ def _plan_migrate(draft: Draft) -> None:
     else:
         plan_cgroup_driver(draft)
         plan_sandbox_image(draft)
+    plan_images(draft)
+    choose_containerd_root(draft)
+    if draft.source != "containerd":
         plan_cni(draft)
         plan_package(draft)
         plan_registries(draft)
@@ -161,7 +168,7 @@ def _plan_migrate(draft: Draft) -> None:
         judge_docker_settings(draft)
     plan_host(draft)
     plan_containerd_unit(draft)
-    plan_images(draft)
+    plan_root_change(draft)
     plan_kubelet(draft, line)
     _plan_switch_units(draft)
     _plan_annotation(draft)
@@ -218,5 +225,10 @@ def _plan_switch_units(draft: Draft) -> None:
     if changes and kubelet.active_state == "active":
         draft.change_unit(kubelet, "switch", "stop", f"inactive, {enabled}", "its runtime changes")
     plan_docker_units(draft)
+    if any(change.stage == "switch" and change.role == "containerd_config" for change in draft.files):
+        containerd = replace(draft.unit("containerd.service"), active_state="active")
+        draft.change_unit(
+            containerd, "switch", "restart", "active, enabled", f"its data is in {draft.containerd_root} from then on"
+        )
     if changes or kubelet.active_state != "active":
         draft.change_unit(kubelet, "switch", "start", f"active, {enabled}", "with containerd as its runtime")

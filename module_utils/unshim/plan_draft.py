@@ -47,6 +47,9 @@ class Draft:
     sandbox_image: str = ""
     cni_bin_dir: str = ""
     cni_conf_dir: str = ""
+    containerd_root_now: str = "/var/lib/containerd"
+    containerd_root: str = ""
+    journal: dict[str, Any] = field(default_factory=dict)
     argv: tuple[str, ...] = ()  # what the kubelet runs with now; from its files if it does not run
     argv_after: tuple[str, ...] = ()
     kubelet_config: dict[str, Any] = field(default_factory=dict)  # with its drop-ins, as the kubelet merges them
@@ -182,6 +185,8 @@ class Draft:
             sandbox_image=self.sandbox_image,
             cni_bin_dir=self.cni_bin_dir,
             cni_conf_dir=self.cni_conf_dir,
+            containerd_root_now=self.containerd_root_now,
+            containerd_root=self.containerd_root,
             is_control_plane=self.file(f"{MANIFESTS}/kube-apiserver.yaml").kind != "missing",
             packages=tuple(self.packages),
             files=tuple(sorted(self.files, key=lambda change: (change.stage != "prepare", change.path))),

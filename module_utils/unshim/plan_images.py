@@ -1,4 +1,4 @@
-"""The images that must be in containerd before the kubelet moves, and whether there is room for them."""
+"""The images that must be in containerd before the kubelet moves."""
 
 from __future__ import annotations
 
@@ -10,12 +10,6 @@ from .facts import Container, Image
 from .kubelet_command_line import flag_value
 from .plan_draft import MANIFESTS, Draft
 from .plan_model import ImageMove
-
-# An image is written twice, as content and unpacked: layers from Docker come uncompressed, so both are its size.
-SPACE_FACTOR = 2
-
-
-SPARE_SPACE = 256 << 20  # bytes; what containerd_images keeps free
 
 
 def full_name(reference: str) -> str:
@@ -81,14 +75,12 @@ def plan_images(draft: Draft) -> None:
                 )
         else:
             wanted.setdefault(found.id, found)
-    size = 0
     for image in wanted.values():
         names = tuple(name for name in (*image.tags, *image.digests) if "<none>" not in name)
         if not names:
             nameless.append(image.id)
         elif not {full_name(name) for name in names} <= present:
             draft.images.append(ImageMove(image.id, names, image.size, sandbox is not None and image.id == sandbox.id))
-            size += image.size
     for id in nameless:
         if not draft.settings.all_images:
             draft.warn(
@@ -96,7 +88,6 @@ def plan_images(draft: Draft) -> None:
                 f"image {id} of a running pod has no name any more, so it cannot be moved; its pod must pull its image",
             )
     draft.images.sort(key=lambda move: (not move.pinned, move.names))
-    _check_space(draft, size)
 
 
 def _static_pod_images(draft: Draft) -> list[str]:
@@ -119,22 +110,6 @@ def _static_pod_images(draft: Draft) -> list[str]:
                 "static-pod-not-understood", f"{name} is not a pod that unshim can read; its images are not looked for"
             )
     return found
-
-
-def _check_space(draft: Draft, size: int) -> None:
-    for path in ("/var/lib/containerd", "/var/lib", "/var", "/"):
-        mount = draft.facts.mounts.get(path)
-        if mount is not None:
-            break
-    else:
-        return
-    need = SPACE_FACTOR * size + SPARE_SPACE
-    if size and mount.available < need:
-        draft.block(
-            "not-enough-space",
-            f"the {len(draft.images)} images to move need {human_size(need)} in /var/lib/containerd, {human_size(mount.available)} are free on {mount.device or mount.path}",
-            "Make room, for example with `docker image prune`, or enlarge the file system.",
-        )
 
 
 def human_size(size: int) -> str:

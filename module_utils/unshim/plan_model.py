@@ -27,6 +27,7 @@ class Settings:
     stop_foreign_containers: tuple[str, ...] = ()  # names of non-Kubernetes containers that may be stopped
     no_proxy: tuple[str, ...] = ()  # more that containerd must not ask the proxy for, where Docker has one
     all_images: bool = False  # move every image, not only those of this node's pods
+    containerd_root: str = ""  # where containerd's data goes; "" : Docker's disk if only there is room, else it stays
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ class Plan:
     sandbox_image: str = ""
     cni_bin_dir: str = ""  # where the kubelet's CNI plugins are, and containerd's will be
     cni_conf_dir: str = ""
+    containerd_root_now: str = "/var/lib/containerd"  # containerd's data directory before the plan
+    containerd_root: str = ""  # after it; "" : as it is now. Images are brought into this one.
     is_control_plane: bool = False
     packages: tuple[PackageChange, ...] = ()
     files: tuple[FileChange, ...] = ()

@@ -141,6 +141,11 @@ def _header(plan: Plan) -> list[str]:
         lines.append(f"  cgroup driver  {plan.cgroup_driver}")
     if plan.sandbox_image:
         lines.append(f"  sandbox image  {plan.sandbox_image}")
+    if plan.containerd_root:
+        when = ", at the switch" if plan.goal == "migrate" else ""
+        lines.append(f"  data           {plan.containerd_root_now} -> {plan.containerd_root}{when}")
+    elif plan.containerd_root_now != "/var/lib/containerd":
+        lines.append(f"  data           {plan.containerd_root_now}")
     lines.append(f"  state          {plan.state}")
     return lines
 
@@ -187,7 +192,8 @@ def _stage(plan: Plan, stage: str) -> list[str]:
         lines += _wrapped(f"{copy.path} (copied from {copy.source}, mode {copy.mode}: {copy.reason})", "    ", "      ")
     if stage == "prepare" and plan.images:
         total = sum(image.size for image in plan.images)
-        lines.append(f"  images from Docker to containerd: {len(plan.images)}, {human_size(total)}")
+        where = f", into {plan.containerd_root}" if plan.containerd_root else ""
+        lines.append(f"  images from Docker to containerd: {len(plan.images)}, {human_size(total)}{where}")
         for image in plan.images:
             pinned = ", pinned" if image.pinned else ""
             lines.append(f"    {image.names[0] if image.names else image.id} ({human_size(image.size)}{pinned})")

@@ -3,11 +3,13 @@
 import os
 import re
 import tempfile
+from typing import Dict, Optional
 
 from . import commands, files, systemd
 from .errors import NodeError
 
 UNIT = "containerd.service"
+DEFAULT_ROOT = "/var/lib/containerd"
 
 
 def check_config(text: str) -> None:
@@ -64,6 +66,52 @@ def needs_restart(change: dict) -> bool:
     """
     path = change["path"]
     return (change.get("role") == "containerd_config" and not is_unit_file(path)) or "/containerd.service" in path
+
+
+def configured_root(text: Optional[str]) -> str:
+    """Return the data directory that a config.toml sets before its first table, "" for containerd's default."""
+    for line in (text or "").splitlines():
+        if line.lstrip().startswith("["):
+            break
+        match = re.match(r"""\s*root\s*=\s*["']([^"']*)["']""", line)
+        if match:
+            return match.group(1)
+    return ""
+
+
+def running_tasks(socket: str) -> Optional[Dict[str, int]]:
+    """Return how many tasks run in each of containerd's namespaces that has some; None if it does not answer."""
+    try:
+        names = commands.run(["ctr", "--address", socket, "namespaces", "ls", "--quiet"], timeout=30)
+    except commands.CommandFailed:
+        return None
+    found: Dict[str, int] = {}
+    for name in names.out.split():
+        tasks = commands.run(["ctr", "--address", socket, "--namespace", name, "tasks", "ls"], timeout=30, check=False)
+        count = sum(line.split()[-1:] == ["RUNNING"] for line in tasks.out.splitlines())
+        if count:
+            found[name] = count
+    return found
+
+
+def refuse_tasks(socket: str, before: str, after: str) -> None:
+    """Make sure that nothing runs in containerd, whose data directory is about to change.
+
+    Raises:
+        NodeError: with what runs; containerd would know nothing of it afterwards.
+    """
+    tasks = running_tasks(socket)
+    if tasks:
+        raise NodeError(
+            "containerd's data directory is to change from %s to %s, but it runs containers, which would be lost to it: "
+            "%s. Nothing was changed. Stop them (`ctr -n NAMESPACE tasks ls`) and run again."
+            % (
+                before or DEFAULT_ROOT,
+                after or DEFAULT_ROOT,
+                ", ".join("%d in namespace %s" % (count, name) for name, count in sorted(tasks.items())),
+            ),
+            {"running": tasks},
+        )
 
 
 # The kernel

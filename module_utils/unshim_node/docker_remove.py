@@ -11,7 +11,7 @@ import re
 import shutil
 from typing import Dict, List, NamedTuple, Tuple
 
-from . import commands, docker_units, systemd
+from . import commands, docker_units, second_containerd, systemd
 from .errors import NodeError
 
 # What Docker Engine is packaged as: Debian and Ubuntu, Docker's own repository, Microsoft's and older names.
@@ -311,6 +311,22 @@ def has_data(root: str) -> bool:
     return os.path.isdir(root) and (bool(os.listdir(root)) or not os.path.ismount(root))
 
 
+def containerd_root_below(root: str) -> str:
+    """Return the data directory of a running containerd if it is ``root`` or lies below it, else "".
+
+    Files are compared, not names: a disk may be mounted at several places.
+    """
+    for ours in second_containerd.roots_in_use():
+        directory = ours
+        while not os.path.samefile(directory, root):
+            if directory == "/":
+                break
+            directory = os.path.dirname(directory)
+        else:
+            return ours
+    return ""
+
+
 def check_data(root: str) -> None:
     """Make sure that deleting ``root`` deletes Docker's data and nothing else.
 
@@ -325,6 +341,13 @@ def check_data(root: str) -> None:
         raise NodeError(
             "%s does not look like Docker's data directory (no containers/ and image/ in it), so it is not deleted. "
             "Delete by hand what should go." % root
+        )
+    ours = containerd_root_below(root)
+    if ours:
+        raise NodeError(
+            "containerd keeps its data in %s, which is inside of %s (on the same disk, if it does not look so), so that is not "
+            "deleted. Delete by hand what should go." % (ours, root),
+            {"containerd_root": ours},
         )
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
         mounts = mounts_below(root, stream.read())

@@ -163,15 +163,16 @@ def in_words(size: float) -> str:
 class Store(object):
     """The images of one containerd namespace, by `ctr`."""
 
-    def __init__(self, socket, namespace):
+    def __init__(self, socket, namespace, snapshotter=""):
         self.argv = ["ctr", "--address", socket, "--namespace", namespace]
         self.namespace = namespace
+        self.unpack_with = ["--snapshotter", snapshotter] if snapshotter else []  # else ctr's default, overlayfs
 
     def run(self, *arguments, **options):
         return commands.run(self.argv + list(arguments), **options)
 
     def records(self) -> Dict[str, Record]:
-        result = self.run("images", "check", timeout=300, check=False)
+        result = self.run("images", "check", *self.unpack_with, timeout=300, check=False)
         if result.rc != 0 and not result.out.strip():
             raise NodeError(
                 "containerd does not answer: `%s` said: %s. Start containerd.service and run again."
@@ -221,7 +222,20 @@ class Store(object):
         # ctr 2.x imports through the transfer service unless told; --local is what every 1.x did.
         if "--local" in self.run("images", "import", "--help", timeout=30, check=False).out:
             argv.append("--local")
-        return argv + ["-"]
+        return argv + self.unpack_with + ["-"]
+
+
+class EmptyStore(object):
+    """The images of a containerd that is not there yet: none."""
+
+    def records(self):
+        return {}
+
+    def ids(self, records):
+        return {}
+
+    def pinned(self):
+        return set()
 
 
 # Docker

@@ -290,6 +290,10 @@ class Journal(object):
         """Return the paths remembered with one of ``roles``, sorted."""
         return sorted(path for path, record in self._data["files"].items() if record.get("role") in roles)
 
+    def original(self, path):
+        """Return the bytes that ``path`` had before we touched it, None if it was not there; raises as restore_file."""
+        return self._backup(path, self._data["files"][path])
+
     def restore_file(self, path, check_mode=False):
         """Put the original of ``path`` back: bytes, mode, owner, symlink; or remove it if there was none.
 

@@ -68,8 +68,9 @@ def hide_only_secrets(module, changes):
     """Let the module's output hold file contents, except those of secret files."""
     module.no_log_values.clear()
     for change in changes:
-        if change["secret"]:
-            module.no_log_values.update(text for text in (change["before"], change["after"]) if text and text.strip())
+        if change.get("secret"):
+            texts = (change.get("before"), change.get("after"))
+            module.no_log_values.update(text for text in texts if text and text.strip())
 
 
 def describe_os_error(error):
