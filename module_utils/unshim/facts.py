@@ -102,11 +102,17 @@ class Docker:
     cgroup_driver: str = ""  # "cgroupfs" or "systemd", from docker info
     default_runtime: str = ""
     runtimes: tuple[str, ...] = ()
+    runtime_programs: dict[str, str] = field(
+        default_factory=dict
+    )  # by runtime, of those that are no shims: as configured
     live_restore: bool = False
     containers: tuple[Container, ...] = ()
     images: tuple[Image, ...] = ()
     has_client: bool = True  # False: it runs, but the command docker is not there to ask it
     command_line: tuple[str, ...] = ()  # /proc/PID/cmdline of the running dockerd; () if it does not run
+    # What the running dockerd has, from docker info; None: could not be seen.
+    registry_mirrors: tuple[str, ...] | None = None
+    insecure_registries: tuple[str, ...] | None = None
     # Of the running dockerd: proxies and CA variables, in either case. May hold a password. None: could not be seen.
     environment: dict[str, str] | None = None
 
@@ -179,13 +185,20 @@ class Facts:
     docker: Docker = field(default_factory=Docker)
     containerd: Containerd = field(default_factory=Containerd)
     kubelet: Kubelet = field(default_factory=Kubelet)
-    mounts: dict[str, Mount] = field(default_factory=dict)  # by the directory asked about: /var/lib/docker, ..., each mount point
+    mounts: dict[str, Mount] = field(
+        default_factory=dict
+    )  # by the directory asked about: /var/lib/docker, ..., each mount point
     # Resource limits (soft, hard) by process and by name as in Docker's default-ulimits: "nofile", ...; -1 is unlimited.
     # Processes: "containerd", "dockerd", and "pod", the newest pod's sandbox on Docker.
     limits: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
-    programs: dict[str, str] = field(default_factory=dict)  # of runtimes: path by name or path asked for, "" if not there
+    programs: dict[str, str] = field(
+        default_factory=dict
+    )  # of runtimes: path by name or path asked for, "" if not there
     cni_plugins: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by directory: the plugins found there
     # By path of a file of registry logins: names in it that may be registries, credsStore, credHelpers. Never a login.
     registry_logins: dict[str, tuple[str, ...]] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()  # IPv4 and IPv6, of the interfaces that lead out of the node
+    # Why root cannot replace a file or write in a directory: "immutable", "append-only", "mounted" (on the file itself),
+    # "read-only"; "" for a directory where it can. Other files have no obstacle, other directories were not looked at.
+    obstacles: dict[str, str] = field(default_factory=dict)
     not_seen: tuple[str, ...] = ()  # what the probe could not look at, and why

@@ -78,6 +78,7 @@ def _facts(sections: list[Section]) -> Facts:
         docker=_docker(sections),
         containerd=_containerd(sections),
         kubelet=_kubelet(sections, system),
+        obstacles=_obstacles(_first(sections, "obstacles")),
         mounts={section.argument: _mount(section) for section in _all(sections, "mount")},
         limits={section.argument: _process_limits(section) for section in _all(sections, "limits")},
         programs=_programs(_first(sections, "programs")),
@@ -246,12 +247,29 @@ def _docker(sections: list[Section]) -> Docker:
         cgroup_driver=info["cgroup_driver"] or "",
         default_runtime=info["default_runtime"] or "",
         runtimes=tuple(sorted(info["runtimes"] or {})),
+        runtime_programs={
+            name: runtime["path"]
+            for name, runtime in sorted((info["runtimes"] or {}).items())
+            if isinstance(runtime, dict) and isinstance(runtime.get("path"), str)
+        },
         live_restore=bool(info["live_restore"]),
         containers=tuple(_container(record) for record in _records(_first(sections, "docker-containers"))),
         images=tuple(_image(record) for record in _records(_first(sections, "docker-images"))),
         command_line=command_line,
         environment=environment,
+        registry_mirrors=_registries(info)[0],
+        insecure_registries=_registries(info)[1],
     )
+
+
+def _registries(info: dict[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """The mirrors and the insecure registries and networks in Docker's RegistryConfig; older recordings have none."""
+    config = info.get("registry")
+    if not isinstance(config, dict):
+        return None, None
+    indexes = config.get("IndexConfigs") or {}
+    insecure = [name for name, index in indexes.items() if not index.get("Secure", True)]
+    return tuple(config.get("Mirrors") or ()), (*(config.get("InsecureRegistryCIDRs") or ()), *insecure)
 
 
 def _docker_version(line: str) -> str:
@@ -340,7 +358,9 @@ def _process_limits(section: Section) -> dict[str, tuple[int, int]]:
 
 def _unit_limits(section: Section) -> dict[str, tuple[int, int]]:
     """Return (soft, hard) by name from ``systemctl show`` without its "Limit": ``NOFILE=524288``, ``NOFILESoft=1024``."""
-    values = dict(line.split("=", 1) for line in section.lines if re.fullmatch(r"[A-Z]+(?:Soft)?=(?:\d+|infinity)", line))
+    values = dict(
+        line.split("=", 1) for line in section.lines if re.fullmatch(r"[A-Z]+(?:Soft)?=(?:\d+|infinity)", line)
+    )
     return {
         name.lower(): (rlimits.number(values.get(f"{name}Soft", value)), rlimits.number(value))
         for name, value in values.items()
@@ -385,6 +405,16 @@ def _kubelet(sections: list[Section], system: dict[str, str]) -> Kubelet:
 def _words(content: bytes | None) -> tuple[str, ...]:
     """The arguments in a /proc/PID/cmdline."""
     return tuple(content.decode("utf-8", "replace").removesuffix("\0").split("\0")) if content else ()
+
+
+def _obstacles(section: Section) -> dict[str, str]:
+    """From lines such as ``writable /etc`` and ``immutable /etc/default/kubelet``; the last one about a path counts."""
+    found = {}
+    for line in section.lines:
+        obstacle, _, path = line.partition(" ")
+        if path:
+            found[path] = "" if obstacle == "writable" else obstacle
+    return found
 
 
 def _environment(text: str) -> dict[str, str]:

@@ -35,6 +35,7 @@ from .plan_kubelet import (
 from .plan_model import AnnotationChange, Finding, PackageChange, Plan, Settings
 from .plan_proxies import plan_proxies
 from .plan_registries import note_registry_logins, plan_registries
+from .plan_writable import check_writable
 
 CRI_SOCKET_ANNOTATION = "kubeadm.alpha.kubernetes.io/cri-socket"
 
@@ -60,6 +61,7 @@ def make(facts: Facts, settings: Settings, node: str) -> Plan:
             _plan_migrate(draft)
         else:
             draft.block("unknown-goal", f"there is no goal {settings.goal!r}", 'Set it to "migrate" or "provision".')
+        check_writable(draft)
         return draft.plan()
     except Exception as error:  # noqa: BLE001  a defect of ours must stop one node with a message, not a fleet with a traceback
         finding = Finding(

@@ -97,12 +97,12 @@ class Draft:
     def unit(self, name: str) -> Unit:
         return self.facts.units.get(name, Unit(name))
 
-    def file(self, path: str) -> File:
-        return self.facts.files.get(path, File(path))
-
     def has_package(self, name: str) -> bool:
         package = self.facts.packages.get(name)
         return package is not None and bool(package.version)
+
+    def file(self, path: str) -> File:
+        return self.facts.files.get(path, File(path))
 
     def text(self, path: str) -> str | None:
         """Return a file's text, None if it is not there; blocks if it is there and cannot be read."""
@@ -149,7 +149,7 @@ class Draft:
                 reason,
                 before,
                 after,
-                (file.mode or mode) if file.kind != "symlink" else mode,
+                file.mode or mode,
                 file.owner or "root",
                 file.group or "root",
                 role,

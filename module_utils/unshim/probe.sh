@@ -200,11 +200,21 @@ environment_files() {
     done
 }
 
+# The same as systemd has it, which knows what %H and its like stand for.
+loaded_environment_files() {
+  unit_property "$1" 'EnvironmentFiles\{0,1\}' | sed 's/ (ignore_errors=[a-z]*)$//' |
+    while read -r pattern; do
+      # shellcheck disable=SC2086 # the pattern must expand
+      printf '%s\n' $pattern
+    done
+}
+
 # Every file that has a part in the kubelet's command line.
 kubelet_files() {
   paths=$(unit_files kubelet.service)
   printf '%s\n' "$paths" /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/kubelet
   each environment_files "$paths"
+  loaded_environment_files kubelet.service
 }
 
 # What the kubelet was started with; if it does not run, the words of the files that would start it.
@@ -397,6 +407,13 @@ show_dockerd() {
   fi
 }
 
+# Docker's socket: the usual one, or the one the kubelet is told of where there is no other.
+find_docker_socket() {
+  if [ ! -S "$DOCKER_SOCKET" ]; then
+    case $(flag docker-endpoint) in unix:///*) DOCKER_SOCKET=$(flag docker-endpoint | sed 's,^unix://,,') ;; esac
+  fi
+}
+
 # True where a connection to Docker's socket cannot start it.
 docker_runs() {
   case $(unit_property docker.service ActiveState) in active | reloading) return 0 ;; esac
@@ -417,7 +434,7 @@ ask_docker() {
     reason="this user may not use $DOCKER_SOCKET"
     return
   fi
-  info=$(t docker info --format '{"version":{{json .ServerVersion}},"root":{{json .DockerRootDir}},"storage_driver":{{json .Driver}},"cgroup_driver":{{json .CgroupDriver}},"default_runtime":{{json .DefaultRuntime}},"runtimes":{{json .Runtimes}},"live_restore":{{json .LiveRestoreEnabled}}}')
+  info=$(t docker info --format '{"version":{{json .ServerVersion}},"root":{{json .DockerRootDir}},"storage_driver":{{json .Driver}},"cgroup_driver":{{json .CgroupDriver}},"default_runtime":{{json .DefaultRuntime}},"runtimes":{{json .Runtimes}},"live_restore":{{json .LiveRestoreEnabled}},"registry":{{json .RegistryConfig}}}')
   case $info in
     *'"version":""'* | '')
       info=
@@ -673,6 +690,46 @@ cni_plugins() {
   done
 }
 
+existing_directory() {
+  existing=${1%/*}
+  while [ -n "$existing" ] && [ ! -d "$existing" ]; do existing=${existing%/*}; done
+  printf '%s\n' "${existing:-/}"
+}
+
+# What would keep root from replacing a file that was looked at, and the directories new files could come into.
+show_obstacles() {
+  [ "$(id -u)" = 0 ] || return
+  printf '@@obstacles\n'
+  IFS=$NEWLINE
+  # shellcheck disable=SC2086 # one word per line
+  set -- $files_done
+  unset IFS
+  targets=
+  for path in "$@"; do
+    if [ -L "$path" ]; then path=$(readlink -f "$path"); fi
+    if [ -e "$path" ]; then targets=$targets$NEWLINE$path; fi
+  done
+  directories=$(
+    {
+      each existing_directory "$files_done$targets"
+      for path in /etc/containerd /etc/systemd/system /etc/modules-load.d /etc/sysctl.d /etc /var/lib; do
+        if [ -d "$path" ]; then printf '%s\n' "$path"; fi
+      done
+    } | sort -u
+  )
+  IFS=$NEWLINE
+  for path in $directories; do
+    if [ -w "$path" ]; then printf 'writable %s\n' "$path"; else printf 'read-only %s\n' "$path"; fi
+  done
+  while IFS=' ' read -r _ point _; do
+    case $targets$NEWLINE in *"$NEWLINE$point$NEWLINE"*) [ -d "$point" ] || printf 'mounted %s\n' "$point" ;; esac
+  done </proc/mounts
+  # shellcheck disable=SC2086
+  set -- $directories $targets
+  unset IFS
+  t lsattr -d "$@" | sed -n -e 's/^[^ ]*i[^ ]* \{1,\}/immutable /p' -e t -e 's/^[^ ]*a[^ ]* \{1,\}/append-only /p'
+}
+
 show_cni_plugins() {
   each cni_plugins "$(printf '%s\n' /opt/cni/bin /usr/lib/cni /usr/libexec/cni "$(flag cni-bin-dir | tr , '\n')" | sort -u)"
 }
@@ -691,6 +748,7 @@ main() {
   show_packages
   find_kubelet
   show_kubelet
+  find_docker_socket
   show_docker
   find_dockerd
   show_dockerd
@@ -701,6 +759,7 @@ main() {
   show_runtime_files
   show_addresses
   show_mounts
+  show_obstacles
   show_cni_plugins
   printf '@@unshim-probe-end\n'
 }
