@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from typing import Any
 
 from . import carry_over, docker_settings, kubelet_command_line, unit_environment
@@ -9,6 +11,7 @@ from .kubelet_flags import FlagError
 from .plan_draft import Draft
 from .plan_images import is_kubernetes
 
+LOOPBACK = {"127.0.0.0/8", "::1/128"}  # always insecure to Docker: moby registry/config.go
 DOCKER_UNITS = ("docker.socket", "docker.service", "cri-docker.socket", "cri-docker.service")
 
 
@@ -48,6 +51,7 @@ def read_docker_settings(draft: Draft) -> None:
                 f"{path}:{line}: {key!r} is spelt {key.lower()!r}; dockerd does not start with this file",
                 "Correct the file, restart Docker, and plan again.",
             )
+    _compare_with_running(draft, path)
     if running and in_files:
         _compare_flags(draft, docker_settings.from_flags(in_files), docker_settings.from_flags(running))
 
@@ -79,6 +83,45 @@ def _flags_in_files(draft: Draft) -> tuple[tuple[str, ...], str]:
         return kubelet_command_line.resolve(unit, draft.facts.files).argv, ""
     except FlagError as error:
         return (), str(error)
+
+
+def _compare_with_running(draft: Draft, path: str) -> None:
+    """Block where dockerd says it has other registries than its settings say: they were edited since.
+
+    What a node would lose otherwise depends on which of both was meant.
+    """
+    docker, settings = draft.facts.docker, draft.daemon_json
+    if not docker.answers:
+        return
+    has: dict[str, set[str]] = {}
+    if docker.registry_mirrors is not None:
+        has["registry-mirrors"] = {mirror.rstrip("/") for mirror in docker.registry_mirrors}
+    if docker.insecure_registries is not None:
+        has["insecure-registries"] = {entry.lower() for entry in docker.insecure_registries} - LOOPBACK
+    for key, running in has.items():
+        value = settings.get(key) or []
+        said = {_as_dockerd_has_it(key, entry) for entry in (value if isinstance(value, list) else [value])} - LOOPBACK
+        if said != running:
+            where = draft.docker_origins.get(key, path)
+            draft.block(
+                "docker-settings-differ",
+                f"{key} of the running dockerd is {carry_over.shown(sorted(running))}, but its settings say"
+                f" {carry_over.shown(sorted(said))} ({where})",
+                "Run `systemctl reload docker`, or take the change back, and plan again.",
+            )
+
+
+def _as_dockerd_has_it(key: str, entry: Any) -> str:
+    text = str(entry).strip()
+    if key == "registry-mirrors":
+        return text.rstrip("/")
+    if key == "insecure-registries":
+        text = re.sub(r"^https?://", "", text).rstrip("/").lower()
+        try:
+            return str(ipaddress.ip_network(text, strict=False)) if "/" in text else text
+        except ValueError:
+            return text
+    return text
 
 
 def _compare_flags(draft: Draft, files: dict[str, Any], running: dict[str, Any]) -> None:
@@ -115,6 +158,19 @@ def judge_docker_settings(draft: Draft) -> None:
             draft.block(f"docker-{key}", message, row.remedy)
         else:
             draft.warn(f"docker-{key}", message, row.remedy)
+    options = draft.daemon_json.get("storage-opts")
+    quotas = (
+        [o for o in options if re.match(r"(overlay2\.|zfs\.|btrfs\.|dm\.base)?size=", str(o))]
+        if isinstance(options, list)
+        else []
+    )
+    if quotas:
+        draft.warn(
+            "docker-storage-quota",
+            f"{draft.docker_origins['storage-opts']}: storage-opts = {carry_over.shown(quotas)}: it limited what each container"
+            " may write to its own file system; containerd has no such limit",
+            "Give pods a limit of ephemeral-storage.",
+        )
     draft.not_carried += carry_over.not_carried(draft.daemon_json, draft.docker_origins)
 
 

@@ -135,6 +135,15 @@ CASES = {
         {"docker": {"command_line": [*DOCKERD["command_line"], "--config-file=/srv/d.json"]}, "files": {"/srv/d.json": {"kind": "file", "content": "{"}}},
         {}, "daemon-json-malformed", "block", ["/srv/d.json:1:2"],
     ),
+    "registries edited, not reloaded": (
+        {"docker": {"registry_mirrors": ["https://old.example/"]}, "files": {DAEMON: {"content": '{"registry-mirrors": ["https://new.example"]}'}}},
+        {}, "docker-settings-differ", "block", [f"{DAEMON}:1", "https://old.example", "https://new.example"],
+    ),
+    "registries taken out, not reloaded": (
+        {"docker": {"insecure_registries": ["127.0.0.0/8", "r:5000"]}, "files": {DAEMON: {"content": "{}"}}},
+        {}, "docker-settings-differ", "block", [DAEMON, '["r:5000"]', "say []"],
+    ),
+    "quota": ({"files": {DAEMON: {"content": '{"storage-opts": ["overlay2.size=10G"]}'}}}, {}, "docker-storage-quota", "warn", ["10G"]),
     "userns-remap": ({"files": {DAEMON: {"content": '{"userns-remap": "default"}'}}}, {}, "docker-userns-remap", "block", [f"{DAEMON}:1", "volumes"]),
     "init": ({"files": {DAEMON: {"content": '{"init": true}'}}}, {}, "docker-init", "warn", [f"{DAEMON}:1", "zombies"]),
     "no docker command": (
@@ -179,6 +188,20 @@ def test_files_edited_by_the_switch_itself_do_not_block(worker, state, blocks):
     journal = {"kind": "file", "content": json.dumps({"state": state})}
     made = plan.make(worker({"files": {FLAGS: {"content": content}, plan_draft.JOURNAL: journal}}), Settings(), "w1")
     assert ("files-and-process-disagree" in {finding.id for finding in made.blockers}) is blocks
+
+
+def test_registries_as_docker_words_them_do_not_differ(worker):
+    """Recorded from Docker 26.1: what `docker info` made of this daemon.json."""
+    settings = {
+        "registry-mirrors": ["https://Mirror.example:5000/", "http://10.0.0.1"],
+        "insecure-registries": ["Reg:5000", "http://x.example", "10.1.2.3/8", "192.0.2.7:5000"],
+    }
+    has = {
+        "registry_mirrors": ["https://Mirror.example:5000/", "http://10.0.0.1/"],
+        "insecure_registries": ["10.0.0.0/8", "127.0.0.0/8", "192.0.2.7:5000", "Reg:5000", "x.example"],
+    }
+    made = plan.make(worker({"docker": has, "files": {DAEMON: {"content": json.dumps(settings)}}}), Settings(), "w1")
+    assert "docker-settings-differ" not in {finding.id for finding in made.findings}
 
 
 def test_a_foreign_container_may_be_stopped_by_name(worker, settings_of):
