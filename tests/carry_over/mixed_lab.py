@@ -15,8 +15,16 @@ REGISTRY, MIRROR, PRIVATE, RANGE, PROXY = (
 )  # fmt: skip
 RANGE_ADDRESS = "10.213.0.49:5000"
 
+# What default-ulimits says; containers of the others have what Docker's unit gives.
+OPEN_FILES = {BULLSEYE: "16384 18000", BOOKWORM: "4096 8192"}
+
 # What nobody may read anywhere: two passwords, and how a login is written in an authorization header.
-SECRETS = ("registry-secret-9c41", "bGFiOnJlZ2lzdHJ5LXNlY3JldC05YzQx", "proxy-secret-5f1c", "bGFiOnByb3h5LXNlY3JldC01ZjFj")
+SECRETS = (
+    "registry-secret-9c41",
+    "bGFiOnJlZ2lzdHJ5LXNlY3JldC05YzQx",
+    "proxy-secret-5f1c",
+    "bGFiOnByb3h5LXNlY3JldC01ZjFj",
+)
 
 # Image -> (registry, repository there), for {} "before" and "after" the move.
 IMAGES = {

@@ -2,7 +2,7 @@
 
 import node_snapshot
 import pytest
-from mixed_lab import BOOKWORM, BULLSEYE, MIRROR, NAMESPACE, PRIVATE, PROXY, ROLES, SECRETS, TRIXIE, WORKERS
+from mixed_lab import BOOKWORM, BULLSEYE, MIRROR, NAMESPACE, OPEN_FILES, PRIVATE, PROXY, ROLES, SECRETS, TRIXIE, WORKERS
 
 
 @pytest.mark.parametrize("node", WORKERS)
@@ -48,9 +48,9 @@ def test_proxy_was_used_for_the_private_registry_only(lab):
     assert MIRROR not in log and not any(lab.address(node) in log for node in (BULLSEYE, TRIXIE))
 
 
-@pytest.mark.parametrize("node", [BULLSEYE, BOOKWORM])
+@pytest.mark.parametrize("node", OPEN_FILES)
 def test_open_files_are_limited(lab, node):
-    assert lab.limits(node)["Max open files"] == "4096 8192"
+    assert lab.limits(node)["Max open files"] == OPEN_FILES[node]
 
 
 @pytest.mark.parametrize("node", WORKERS)
