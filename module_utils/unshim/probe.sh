@@ -189,6 +189,10 @@ unit_files() {
     "/run/systemd/system/$1.d"/*.conf; do
     if [ -e "$path" ]; then printf '%s\n' "$path"; fi
   done
+  # A mask hides the unit's own file, which says what it was started with.
+  if [ "$(unit_property "$1" LoadState)" = masked ] && [ -e "/lib/systemd/system/$1" ]; then
+    printf '/lib/systemd/system/%s\n' "$1"
+  fi
 }
 
 # EnvironmentFile= of a unit file, patterns expanded. The files need not be there.

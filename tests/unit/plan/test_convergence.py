@@ -57,7 +57,8 @@ def carried_out(facts, made):
     facts = replace(facts, kubelet=replace(facts.kubelet, command_line=(), pid=0))
     facts = with_unit(facts, "kubelet.service", active_state="inactive")
     yield "kubelet stopped", facts
-    facts = replace(facts, docker=replace(facts.docker, answers=False, containers=(), images=(), cgroup_driver=""))
+    docker = replace(facts.docker, answers=False, containers=(), images=(), cgroup_driver="")
+    facts = replace(facts, docker=replace(docker, command_line=(), environment=None))
     for name in ("docker.socket", "docker.service"):
         facts = with_unit(facts, name, active_state="inactive")
         yield f"stopped {name}", facts
@@ -123,6 +124,22 @@ NODES = {
     "kernel and sysctls not set": {
         "files": {"/etc/sysctl.d/kubernetes.conf": None},
         "kernel": {"modules_loaded": [], "sysctls": {"net.ipv4.ip_forward": "0"}},
+    },
+    "a proxy and flags of dockerd": {
+        "docker": {
+            "command_line": [
+                "/usr/sbin/dockerd",
+                "-H",
+                "fd://",
+                "--containerd=/run/containerd/containerd.sock",
+                "--insecure-registry=reg.example:5000",
+            ],
+            "environment": {"HTTP_PROXY": "http://u:p@proxy.example:3128"},
+        },
+        "files": {
+            "/etc/docker/daemon.json": {"content": '{"exec-opts": ["native.cgroupdriver=cgroupfs"]}'},
+            "/etc/default/docker": {"kind": "file", "content": "DOCKER_OPTS=--insecure-registry=reg.example:5000\n"},
+        },
     },
     "systemd cgroups": {
         "docker": {"cgroup_driver": "systemd"},
