@@ -6,7 +6,7 @@ root. So a setting in config.toml may have no effect at all, and only the whole 
 
 Sources: containerd services/server/config/config.go (1.4 to 1.7) and cmd/containerd/server/config/config.go (2.x), LoadConfig
 and mergeConfig; plugins/cri/runtime/plugin.go and plugins/cri/images/plugin.go, configMigration. `containerd config dump` of
-1.4, 1.6, 1.7 and 2.1 says the same for the files in tests/data/containerd/imports.
+1.4, 1.6, 1.7 and 2.1 says the same of the files in tests/data/containerd/imports.
 """
 
 from __future__ import annotations
@@ -78,12 +78,17 @@ def load(path: str, text: str, files: Mapping[str, File], version: str) -> Confi
         content = text if current == path else _content(files, current)
         if content is None:
             if is_named and current in files and files[current].kind == "missing":
+                # 1.4 and 2.x take the error for that of a missing config.toml, and go on with what they have read.
+                fatal = _at_least(version, (1, 5, 0)) and not is_2
                 found.add(
                     "containerd-import-missing",
-                    f"{path} imports {current}, which is not there: containerd would not start",
+                    f"{path} imports {current}, which is not there: "
+                    + ("containerd would not start" if fatal else "containerd reads no import from there on"),
                     f"Take it out of imports in {path}, or write it.",
+                    fatal,
                 )
-            elif is_named:
+                break
+            if is_named:
                 found.add(
                     "containerd-import-not-seen",
                     f"{current} is imported and was not looked at",
@@ -284,10 +289,14 @@ def hidden(configuration: Configuration, rows: Iterable[tuple[Keys, Any]], versi
         table[keys[-1]] = one
     if _at_least(version, (2, 0, 0)):
         wanted = migrated(wanted)
+    # With a table of runtimes, containerd 1.x knows no others, not even runc.
+    only_these = bool(runtimes(configuration)) and not _at_least(version, (2, 0, 0))
     found = []
     for keys, one in _leaves(wanted):
         now = value(configuration.data, keys)
-        if now != one and not (now is None and _DEFAULTS.get(keys[-1]) == one):
+        unlike_runc = keys[-1] == "runtime_type" and (only_these or keys[-2] != "runc")
+        default = None if unlike_runc else _DEFAULTS.get(keys[-1])
+        if now != one and (now is not None or default != one):
             found.append(Hidden(keys, *_culprit(configuration, keys)))
     return found
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from . import cni, compat, containerd_config, plan_registries
+from . import cni, compat, containerd_config, containerd_imports, plan_registries
 from .kubelet_command_line import flag_value
+from .plan_container_settings import plan_container_settings
 from .plan_draft import Draft, same_endpoint
+from .plan_install import choose_containerd, plan_companions, plan_repository
 from .plan_model import PackageChange
 
 
@@ -64,21 +66,32 @@ def plan_cni(draft: Draft) -> None:
     )
 
 
+_FETCH = {"apt": "apt-get update", "dnf": "dnf makecache", "yum": "yum makecache", "zypper": "zypper refresh"}
+
+
 def plan_package(draft: Draft) -> None:
     """Plan the package, and check that the kubelet and this containerd go together."""
-    draft.containerd = choice = compat.choose(
-        draft.facts, draft.settings.containerd_package, draft.settings.containerd_version
-    )
+    draft.containerd = choice = choose_containerd(draft)
     if choice.problem:
         draft.block(choice.problem_id, choice.problem, choice.remedy)
         return
     if choice.lists_absent:
         draft.packages.append(PackageChange(choice.package, "prepare", "", "", "CRI runtime"))
-        draft.warn(
-            "package-lists-absent",
-            f"this node has no package lists, so the version of {choice.package} and what it brings are not known yet",
-            "They are fetched when it is installed, and the rest is planned then. Run `apt-get update` there to see it now.",
-        )
+        plan_companions(draft)
+        plan_repository(draft)
+        if draft.repository:
+            draft.warn(
+                "package-lists-absent",
+                f"the version of {choice.package} and what it brings are known once the node has {draft.repository.url}",
+                "The repository is set up when it is installed, and the rest is planned then.",
+            )
+        else:
+            draft.warn(
+                "package-lists-absent",
+                f"this node has no package lists, so the version of {choice.package} and what it brings are not known yet",
+                "They are fetched when it is installed, and the rest is planned then. "
+                f"Run `{_FETCH.get(draft.facts.os.package_manager, 'apt-get update')}` there to see it now.",
+            )
         return
     if choice.package and choice.wanted != choice.installed:
         reason = (
@@ -87,6 +100,8 @@ def plan_package(draft: Draft) -> None:
             else "CRI runtime"
         )
         draft.packages.append(PackageChange(choice.package, "prepare", choice.installed, choice.wanted, reason))
+        plan_companions(draft)
+        plan_repository(draft)
     bad = compat.incompatibility(draft.kubelet_version, choice.version) if draft.kubelet_version else None
     if bad:
         draft.block("kubelet-containerd-incompatible", *bad)
@@ -121,6 +136,7 @@ def plan_containerd(draft: Draft) -> None:
             cni_conf_dir=draft.cni_conf_dir,
             registry_config_path="" if plan_registries.in_tables(draft, data) else containerd_config.CERTS_D,
             registry_tables=tuple(draft.registry_tables),
+            **plan_container_settings(draft, data),
         )
         after = containerd_config.render(existing, draft.containerd.version, wanted)
     except containerd_config.ConfigError as error:
@@ -145,24 +161,64 @@ def plan_containerd(draft: Draft) -> None:
     elif legacy:
         draft.warn(
             "legacy-registry-config",
-            f"{path} sets {', '.join(legacy)}; they stay, and containerd then reads no hosts.toml files, so what Docker has of "
-            "registries is put there too",
+            f"{path} sets {', '.join(legacy)}; they stay, and containerd then reads no hosts.toml files",
             "Move them to hosts.toml files in /etc/containerd/certs.d.",
         )
-    if data.get("imports"):
-        draft.warn(
-            "containerd-imports",
-            f"{path} imports {data['imports']}: a plugin's table there replaces the whole table here",
-            "Check that none of them sets a CRI plugin.",
-        )
+    _check_imports(draft, after, wanted)
     draft.change(path, "prepare", "CRI as the kubelet needs it", after, "containerd_config")
+
+
+def _check_imports(draft: Draft, text: str, wanted: containerd_config.ContainerdSettings) -> None:
+    """Block where the files that config.toml imports take from it what CRI needs; theirs are not ours to change."""
+    path, version = containerd_config.PATH, draft.containerd.version
+    whole = containerd_imports.load(path, text, draft.facts.files, version)
+    for trouble in whole.troubles:
+        (draft.block if trouble.blocks else draft.warn)(trouble.id, trouble.message, trouble.remedy)
+    if any(trouble.blocks for trouble in whole.troubles) or len(whole.files) < 2:
+        return
+    disabling = containerd_imports.disabling(whole)
+    if disabling:
+        draft.block(
+            "containerd-import-disables-cri",
+            f"{disabling}, which {path} imports, disables CRI",
+            f"Take the CRI plugin out of disabled_plugins in {disabling}.",
+        )
+    data = containerd_config.parse(text)
+    # Also what the file said already; not what the file says otherwise and was left so.
+    rows = containerd_config.wanted_values(data, version, wanted)
+    rows += [
+        row for row in containerd_config.wanted_values({"version": data["version"]}, version, wanted) if row not in rows
+    ]
+    rows = [(keys, value) for keys, value in rows if containerd_imports.value(data, keys) == value]
+    by_table: dict[tuple[str, str], list[str]] = {}
+    for one in containerd_imports.hidden(whole, rows, version):
+        by_table.setdefault((one.path, one.table), []).append(".".join(one.keys[2:]))
+    for (file, table), keys in by_table.items():
+        how = "replaces the whole table of" if (compat.parse_version(version) or (0, 0, 0)) < (2, 0, 0) else "overrides"
+        draft.block(
+            "containerd-import-hides-settings",
+            f"{file} sets {table}, which in containerd {version} {how} {path}: {', '.join(sorted(keys))} would have no effect",
+            f"Move the tables below {table} from {file} to {path}, take the file out of imports, and plan again.",
+        )
+    for name, table in containerd_imports.runtimes(whole).items():
+        if name in containerd_config.runtimes(data) or not isinstance(table, dict):
+            continue
+        options = table.get("options")
+        systemd = isinstance(options, dict) and options.get("SystemdCgroup") is True
+        if table.get("runtime_type") == containerd_config.RUNC and systemd != wanted.systemd_cgroup:
+            draft.warn(
+                "containerd-import-cgroup-driver",
+                f"the imported runtime {name} has SystemdCgroup = {str(systemd).lower()}, the kubelet's cgroup driver is "
+                f"{draft.cgroup_driver}: pods with that RuntimeClass would not start",
+                f"Set SystemdCgroup = {str(wanted.systemd_cgroup).lower()} in the file that defines it.",
+            )
 
 
 def plan_containerd_unit(draft: Draft) -> None:
     """Plan that containerd runs with its configuration, now and after a reboot."""
     unit = draft.unit("containerd.service")
     configured = any(change.role in ("containerd_config", "containerd_unit") for change in draft.files)
-    installing = bool(draft.packages)
+    installing = bool(draft.packages or draft.archives)
     if unit.load_state == "masked" or unit.unit_file_state == "masked":
         draft.block(
             "containerd-masked",

@@ -55,18 +55,26 @@ class Runtimes:
     problems: tuple[Problem, ...] = ()
 
 
-def carried(settings: Mapping[str, Any], programs: Mapping[str, str], default: str = "") -> Runtimes:
+def carried(
+    settings: Mapping[str, Any],
+    programs: Mapping[str, str],
+    default: str = "",
+    running: Mapping[str, str] | None = None,
+) -> Runtimes:
     """Return Docker's runtimes as containerd's.
 
     Args:
         settings: dockerd's, by the keys of daemon.json.
         programs: what of them was found on the node (``Facts.programs``); a name that is not in it was not looked for.
-        default: what Docker says is its default runtime, where the settings do not say.
+        default: what the running Docker says is its default runtime, where the settings do not say.
+        running: the programs of the runtimes it has; one that is its default is carried though the settings lack it.
     """
     wanted = settings.get("default-runtime") or default
     wanted = wanted if isinstance(wanted, str) else ""
     defined = settings.get("runtimes")
     defined = defined if isinstance(defined, dict) else {}
+    if wanted not in defined and running and running.get(wanted):
+        defined = {**defined, wanted: {"path": running[wanted]}}
     found: list[Runtime] = []
     scripts: dict[str, str] = {}
     problems: list[Problem] = []

@@ -47,6 +47,8 @@ def choose(driver: str, directory: str, mount: Mount | None, plugins: Mapping[st
         note = f"{directory} is on {filesystem}, but containerd's snapshotter {same} does not work there ({plugins[same]}); overlayfs is used"
     elif same:
         note = f"Docker's storage driver is {driver}, but {directory} is on {filesystem or 'another file system'}; overlayfs is used there"
+    if plugins.get(DEFAULT) == "ok":  # containerd tried it there at its start
+        return Choice(note=note)
     if filesystem in ("overlay", "overlayfs"):
         if driver == "vfs":
             return Choice(
