@@ -132,44 +132,46 @@ class FlagRow:
     source: str = ""
 
 
-_DOCKERSHIM = "kubernetes PR 97252/106907: dockershim and its flags removed in 1.24"
+_DOCKERSHIM = "kubernetes CHANGELOG-1.24 (PR 106907) names the flags removed with dockershim; kubelet 1.20.2 --help"
 _CADVISOR = (
-    "kubernetes v1.20 cmd/kubelet/app/options/globalflags_linux.go: registered for cAdvisor, gone with dockershim"
+    "kubelet 1.20.2 --help: cAdvisor's, mistakenly registered; gone with dockershim, cmd/kubelet/app/options/globalflags_linux.go"
 )
 _NETWORK = "containerd calls the CNI itself; the kubelet's value goes to containerd's config.toml"
+_DOCKERSHIMS = "only dockershim used it"
+_CADVISORS = "only cAdvisor's Docker driver used it"
 KUBELET_FLAGS = (
     FlagRow("network-plugin", NEVER, (1, 24, 0), False, "containerd always uses CNI", _DOCKERSHIM),
     FlagRow("cni-conf-dir", NEVER, (1, 24, 0), False, _NETWORK, _DOCKERSHIM),
     FlagRow("cni-bin-dir", NEVER, (1, 24, 0), False, _NETWORK, _DOCKERSHIM),
-    FlagRow(
-        "cni-cache-dir", NEVER, (1, 24, 0), False, "containerd keeps its own CNI cache in /var/lib/cni", _DOCKERSHIM
-    ),
+    FlagRow("cni-cache-dir", NEVER, (1, 24, 0), False, "containerd keeps its own CNI cache in /var/lib/cni", _DOCKERSHIM),
     FlagRow("network-plugin-mtu", NEVER, (1, 24, 0), False, "only kubenet used it", _DOCKERSHIM),
-    FlagRow("image-pull-progress-deadline", NEVER, (1, 24, 0), False, "only dockershim used it", _DOCKERSHIM),
-    FlagRow("experimental-dockershim-root-directory", NEVER, (1, 24, 0), False, "only dockershim used it", _DOCKERSHIM),
-    FlagRow("experimental-dockershim", NEVER, (1, 20, 0), True, "only dockershim used it", _DOCKERSHIM),
-    FlagRow("docker-endpoint", NEVER, (1, 24, 0), False, "only dockershim used it", _DOCKERSHIM),
-    FlagRow("docker", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
-    FlagRow(
-        "docker-env-metadata-whitelist", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR
-    ),
-    FlagRow("docker-only", NEVER, (1, 24, 0), True, "only cAdvisor's Docker driver used it", _CADVISOR),
-    FlagRow("docker-root", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
-    FlagRow("docker-tls", NEVER, (1, 24, 0), True, "only cAdvisor's Docker driver used it", _CADVISOR),
-    FlagRow("docker-tls-ca", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
-    FlagRow("docker-tls-cert", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
-    FlagRow("docker-tls-key", NEVER, (1, 24, 0), False, "only cAdvisor's Docker driver used it", _CADVISOR),
-    FlagRow("container-runtime", (1, 24, 0), (1, 27, 0), False, "", "kubernetes CHANGELOG-1.24, -1.27 (PR 114017)"),
-    FlagRow(
-        "container-runtime-endpoint",
-        NEVER,
-        NEVER,
-        False,
-        "",
-        "deprecated in favour of KubeletConfiguration in 1.27, still read",
-    ),
-    FlagRow("pod-infra-container-image", NEVER, (1, 35, 0), False, "", "kubernetes CHANGELOG-1.35 (PR 133779)"),
-)
+    FlagRow("image-pull-progress-deadline", NEVER, (1, 24, 0), False, _DOCKERSHIMS, _DOCKERSHIM),
+    FlagRow("experimental-dockershim-root-directory", NEVER, (1, 24, 0), False, _DOCKERSHIMS, _DOCKERSHIM),
+    FlagRow("experimental-dockershim", NEVER, (1, 20, 0), True, _DOCKERSHIMS, "kubelet 1.20.2 ends with it: unknown flag"),
+    FlagRow("docker-endpoint", NEVER, (1, 24, 0), False, _DOCKERSHIMS, _DOCKERSHIM),
+    FlagRow("docker", NEVER, (1, 24, 0), False, _CADVISORS, _CADVISOR),
+    FlagRow("docker-env-metadata-whitelist", NEVER, (1, 24, 0), False, _CADVISORS, _CADVISOR),
+    FlagRow("docker-only", NEVER, (1, 24, 0), True, _CADVISORS, _CADVISOR),
+    FlagRow("docker-root", NEVER, (1, 24, 0), False, _CADVISORS, _CADVISOR),
+    FlagRow("docker-tls", NEVER, (1, 24, 0), True, _CADVISORS, _CADVISOR),
+    FlagRow("docker-tls-ca", NEVER, (1, 24, 0), False, _CADVISORS, _CADVISOR),
+    FlagRow("docker-tls-cert", NEVER, (1, 24, 0), False, _CADVISORS, _CADVISOR),
+    FlagRow("docker-tls-key", NEVER, (1, 24, 0), False, _CADVISORS, _CADVISOR),
+    FlagRow("container-runtime", (1, 24, 0), (1, 27, 0), False, "",
+            "kubernetes 1.24 options.go: \"the only valid value is 'remote'\"; CHANGELOG-1.27 (PR 114017): removed"),
+    FlagRow("container-runtime-endpoint", NEVER, NEVER, False, "",
+            "CHANGELOG-1.27 (PR 112136): also in KubeletConfiguration; the flag is deprecated, and still read"),
+    FlagRow("image-service-endpoint", NEVER, NEVER, False, "", "as container-runtime-endpoint: CHANGELOG-1.27 (PR 112136)"),
+    FlagRow("pod-infra-container-image", NEVER, (1, 35, 0), False, "",
+            "CHANGELOG-1.24 (PR 108045): deprecated; CHANGELOG-1.35 (PR 133779): removed"),
+    # These mean the same with any runtime, and are left; a runtime-cgroups that names Docker's is changed.
+    FlagRow("runtime-cgroups", NEVER, NEVER, False, "", "pkg/kubelet/config/flags.go, 1.16 to 1.36"),
+    FlagRow("runtime-request-timeout", NEVER, NEVER, False, "", "KubeletConfiguration's, as a flag deprecated since 1.10"),
+    FlagRow("container-log-max-size", NEVER, NEVER, False, "", "kubelet 1.20.2 --help: only with the remote runtime"),
+    FlagRow("container-log-max-files", NEVER, NEVER, False, "", "kubelet 1.20.2 --help: at least 2"),
+    FlagRow("redirect-container-streaming", (1, 20, 0), NEVER, True, "",
+            "kubelet 1.20.2 --help: does nothing from 1.20 on"),
+)  # fmt: skip
 _FLAGS_BY_NAME = {row.name: row for row in KUBELET_FLAGS}
 
 
@@ -207,15 +209,20 @@ def dockershim_reason(name: str) -> str:
     return "only dockershim used it" if re.match(r"docker-|experimental-dockershim", name) else ""
 
 
-# The kubelet's own default, by its minor version. Source: cmd/kubelet/app/options/container_runtime.go,
-# defaultPodSandboxImageVersion, at each release's tag (1.16 and 1.17: 3.1).
+# The kubelet's own default. Source: cmd/kubelet/app/options/container_runtime.go, defaultPodSandboxImageName and -Version, at
+# each release's tag; the registry's new name came with 1.25 and the patch releases of December 2022 (kubernetes.io/blog
+# 2022-11-28, "registry.k8s.io: faster, cheaper and Generally Available"). From 1.35 on the kubelet knows no such image;
+# kubeadm's is named (cmd/kubeadm/app/constants/constants.go, PauseVersion).
 _SANDBOX_IMAGES = (
     ((1, 16, 0), "k8s.gcr.io/pause:3.1"),
     ((1, 18, 0), "k8s.gcr.io/pause:3.2"),
     ((1, 21, 0), "k8s.gcr.io/pause:3.4.1"),
     ((1, 22, 0), "k8s.gcr.io/pause:3.5"),
+    ((1, 22, 17), "registry.k8s.io/pause:3.5"),
     ((1, 23, 0), "k8s.gcr.io/pause:3.6"),
+    ((1, 23, 15), "registry.k8s.io/pause:3.6"),
     ((1, 24, 0), "k8s.gcr.io/pause:3.7"),
+    ((1, 24, 9), "registry.k8s.io/pause:3.7"),
     ((1, 25, 0), "registry.k8s.io/pause:3.8"),
     ((1, 26, 0), "registry.k8s.io/pause:3.9"),
     ((1, 31, 0), "registry.k8s.io/pause:3.10"),

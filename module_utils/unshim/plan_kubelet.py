@@ -182,17 +182,31 @@ def plan_cgroup_driver(draft: Draft) -> None:
 
 
 def plan_sandbox_image(draft: Draft) -> None:
-    """Take the sandbox image from the kubelet's flag, else its version's default."""
-    image = flag_value(draft.argv, "pod-infra-container-image")
-    if not image and draft.source == "cri-dockerd":
+    """Take the sandbox image from the kubelet's flag, else from the newest sandbox that runs, else its version's default.
+
+    cri-dockerd ignores the kubelet's flag and has one of its own, so there the sandboxes say it first.
+    """
+    flag = flag_value(draft.argv, "pod-infra-container-image")
+    sandboxes = sorted(
+        (container.started_at, container.image)
+        for container in draft.facts.docker.containers
+        if container.running and container.labels.get("io.kubernetes.docker.type") == "podsandbox"
+    )
+    running = sandboxes[-1][1] if sandboxes else ""
+    if running.startswith("sha256:"):
+        running = ""
+    known = (running, flag) if draft.source == "cri-dockerd" else (flag, running)
+    default = compat.default_sandbox_image(draft.kubelet_version)
+    draft.sandbox_image = next((image for image in known if image), default)
+    if not any(known) and draft.source == "cri-dockerd":
         draft.note(
-            "sandbox-image-default", "cri-dockerd's own sandbox image is not looked at; the kubelet's default is used"
+            "sandbox-image-default", "cri-dockerd's own sandbox image is not known; the kubelet's default is used"
         )
-    draft.sandbox_image = image or compat.default_sandbox_image(draft.kubelet_version)
 
 
 def plan_kubelet(draft: Draft, line: CommandLine | None) -> None:
     """Plan the kubelet's files after the switch."""
+    _check_docker_endpoint(draft)
     if line is None:
         return
     in_config = isinstance(draft.kubelet_config.get(kubelet_configuration.ENDPOINT), str) and (
@@ -227,6 +241,25 @@ def plan_kubelet(draft: Draft, line: CommandLine | None) -> None:
     _plan_configuration(draft, in_config, rotation if in_file else {})
 
 
+def _check_docker_endpoint(draft: Draft) -> None:
+    """Block where the kubelet's Docker is one that the modules would not find: they ask it at its usual socket."""
+    named = flag_value(draft.argv, "docker-endpoint")
+    if draft.source != "dockershim" or not named or same_endpoint(named, DOCKER_ENDPOINT):
+        return
+    hosts = draft.daemon_json.get("hosts") or ["fd://"]
+    if isinstance(hosts, list) and any(
+        str(host).startswith("fd://") or str(host) == "unix://" or same_endpoint(str(host), DOCKER_ENDPOINT)
+        for host in hosts
+    ):
+        return
+    draft.block(
+        "docker-endpoint",
+        f"the kubelet reaches Docker at {named}, and Docker does not listen at {DOCKER_ENDPOINT}, where unshim asks it",
+        "Let Docker listen there, too (hosts in daemon.json, or -H), and plan again.",
+    )
+
+
+DOCKER_ENDPOINT = "unix:///var/run/docker.sock"
 _FLAGS = {
     kubelet_configuration.LOG_MAX_SIZE: "container-log-max-size",
     kubelet_configuration.LOG_MAX_FILES: "container-log-max-files",

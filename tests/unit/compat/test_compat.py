@@ -1,9 +1,13 @@
 """The version tables, asked as the planner asks them."""
 
+from pathlib import Path
+
 import pytest
 
 from unshim import compat
 from unshim.facts import Containerd, Facts, OperatingSystem, Package
+
+DATA = Path(__file__).resolve().parents[2] / "data"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,37 @@ def test_what_upstream_tests(kubelet, containerd, tested):
 )
 def test_flags(flag, kubelet, state):
     assert compat.flag_state(flag, kubelet) == state
+
+
+def test_flags_are_as_a_real_kubelet_takes_them():
+    """Recorded by tests/data/kubelet/record.sh."""
+    lines = (DATA / "kubelet" / "flags-1.20.2.txt").read_text().splitlines()
+    kubelets = dict(line.split() for line in lines)
+    assert set(kubelets) == {row.name for row in compat.KUBELET_FLAGS}
+    for name, kind in kubelets.items():
+        assert (compat.flag_state(name, "1.20.2") == "fatal") is (kind == "unknown"), name
+        if kind in ("boolean", "value"):
+            assert compat.flag_is_boolean(name) is (kind == "boolean"), name
+
+
+def test_every_row_about_a_flag_names_its_source():
+    assert [row.name for row in compat.KUBELET_FLAGS if not row.source] == []
+
+
+@pytest.mark.parametrize(
+    "kubelet, image",
+    [
+        ("1.16.0", "k8s.gcr.io/pause:3.1"), ("1.17.17", "k8s.gcr.io/pause:3.1"), ("1.18.0", "k8s.gcr.io/pause:3.2"),
+        ("v1.20.2", "k8s.gcr.io/pause:3.2"), ("1.21.0", "k8s.gcr.io/pause:3.4.1"), ("1.22.16", "k8s.gcr.io/pause:3.5"),
+        ("1.22.17", "registry.k8s.io/pause:3.5"), ("1.23.14", "k8s.gcr.io/pause:3.6"),
+        ("1.23.15", "registry.k8s.io/pause:3.6"), ("1.24.8", "k8s.gcr.io/pause:3.7"),
+        ("1.24.9", "registry.k8s.io/pause:3.7"), ("1.25.0", "registry.k8s.io/pause:3.8"),
+        ("1.30.9", "registry.k8s.io/pause:3.9"), ("1.33.0", "registry.k8s.io/pause:3.10"),
+        ("1.36.0", "registry.k8s.io/pause:3.10.1"), ("?", ""),
+    ],
+)  # fmt: skip
+def test_default_sandbox_images(kubelet, image):
+    assert compat.default_sandbox_image(kubelet) == image
 
 
 def test_only_dockershims_flags_are_taken_out():
