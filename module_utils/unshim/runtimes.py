@@ -140,13 +140,13 @@ def _shim(name: str, kind: Any, options: Any, programs: Mapping[str, str]) -> Ru
     by_path = (
         "Install the shim as containerd-shim-NAME-VERSION on containerd's PATH and name it io.containerd.NAME.VERSION."
     )
-    if not isinstance(kind, str) or not (match := _TYPE.fullmatch(kind)):
-        raise _Unusable(f"its runtimeType {json.dumps(kind)} is no shim that containerd's CRI finds by name", by_path)
     own = {key: value for key, value in options.items() if key not in _NOT_DOCKERS} if isinstance(options, dict) else {}
     if kind in RUNC_NAMES:
         if isinstance(own.get("BinaryName"), str) and own["BinaryName"]:
             own["BinaryName"] = _located(own["BinaryName"], programs)
         return Runtime(name, RUNC, own)
+    if not isinstance(kind, str) or not (match := _TYPE.fullmatch(kind)):
+        raise _Unusable(f"its runtimeType {json.dumps(kind)} is no shim that containerd's CRI finds by name", by_path)
     _located(f"containerd-shim-{match[1]}-{match[2]}", programs)
     return Runtime(name, kind, own)
 

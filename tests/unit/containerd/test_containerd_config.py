@@ -1,5 +1,6 @@
 """config.toml: what is wanted is set in the file's schema, and everything else stays."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,12 +12,17 @@ from unshim.containerd_config import (
     ConfigError,
     ContainerdSettings,
     cni_directories,
+    default_runtime,
+    has_deprecated_default_runtime,
     legacy_registry_keys,
     parse,
     registry_config_path,
     render,
+    runtimes,
     sandbox_image,
+    snapshotter,
 )
+from unshim.runtimes import Runtime
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "containerd"
 WANTED = ContainerdSettings("k8s.gcr.io/pause:3.2", True, "/opt/cni/bin", "/etc/cni/net.d", "/etc/containerd/certs.d")
@@ -160,6 +166,147 @@ def test_what_cannot_be_edited_is_refused(text, version, line, message):
     assert caught.value.line == line
 
 
+FULL = ContainerdSettings(
+    "k8s.gcr.io/pause:3.2",
+    True,
+    "/opt/cni/bin",
+    "/etc/cni/net.d",
+    "/etc/containerd/certs.d",
+    runtimes=(
+        Runtime("crun", options={"BinaryName": "/usr/bin/crun"}),
+        Runtime("kata", "io.containerd.kata.v2", {"ConfigPath": "/etc/kata.toml"}),
+    ),
+    default_runtime="crun",
+    base_runtime_spec="/etc/containerd/unshim-base-spec.json",
+    snapshotter="zfs",
+    enable_selinux=True,
+    max_concurrent_downloads=6,
+)
+
+
+@pytest.mark.parametrize("version", ["1.6.20", "2.1.9"])
+def test_dockers_runtimes_get_what_every_runtime_needs(version):
+    data = parse(render(None, version, FULL))
+    spec = "/etc/containerd/unshim-base-spec.json"
+    assert runtimes(data) == {
+        "runc": {
+            "runtime_type": "io.containerd.runc.v2",
+            "base_runtime_spec": spec,
+            "options": {"SystemdCgroup": True},
+        },
+        "crun": {
+            "runtime_type": "io.containerd.runc.v2",
+            "base_runtime_spec": spec,
+            "options": {"BinaryName": "/usr/bin/crun", "SystemdCgroup": True},
+        },
+        "kata": {
+            "runtime_type": "io.containerd.kata.v2",
+            "base_runtime_spec": spec,
+            "options": {"ConfigPath": "/etc/kata.toml"},
+        },
+    }
+    assert (default_runtime(data), snapshotter(data)) == ("crun", "zfs")
+    plugins = data["plugins"]
+    if version < "2":
+        cri = images = plugins["io.containerd.grpc.v1.cri"]
+    else:
+        cri, images = plugins["io.containerd.cri.v1.runtime"], plugins["io.containerd.cri.v1.images"]
+    assert cri["enable_selinux"] is True
+    assert images["max_concurrent_downloads"] == 6
+
+
+def test_what_the_file_says_of_containers_stays():
+    before = (
+        "version = 2\n"
+        '[plugins."io.containerd.grpc.v1.cri"]\n  max_concurrent_downloads = 9\n'
+        '[plugins."io.containerd.grpc.v1.cri".containerd]\n  snapshotter = "stargz"\n  default_runtime_name = "runc"\n'
+        '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]\n  runtime_type = "io.containerd.runc.v2"\n'
+        '  base_runtime_spec = "/etc/own.json"\n'
+        '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]\n  BinaryName = "/opt/crun"\n'
+    )
+    data = parse(render(before, "1.6.20", FULL))
+    assert runtimes(data)["crun"] == {
+        "runtime_type": "io.containerd.runc.v2",
+        "base_runtime_spec": "/etc/own.json",
+        "options": {"BinaryName": "/opt/crun", "SystemdCgroup": True},
+    }
+    assert snapshotter(data) == "stargz"
+    assert data["plugins"]["io.containerd.grpc.v1.cri"]["max_concurrent_downloads"] == 9
+    assert default_runtime(data) == "crun"  # what pods had on Docker
+
+
+@pytest.mark.parametrize(
+    "text, decides",
+    [
+        (
+            '[plugins."io.containerd.grpc.v1.cri".containerd.default_runtime]\nruntime_type = "io.containerd.runc.v1"\n',
+            True,
+        ),
+        ('[plugins."io.containerd.grpc.v1.cri".containerd.default_runtime]\nruntime_type = ""\n', False),
+        ("", False),
+    ],
+)
+def test_the_default_runtime_of_old_is_seen(text, decides):
+    assert has_deprecated_default_runtime(parse("version = 2\n" + text)) is decides
+
+
+NAME = st.text("abcdefgh-0123.é\"' ", min_size=1, max_size=8)
+OPTIONS = st.dictionaries(
+    NAME.filter(lambda name: name != "SystemdCgroup"), st.one_of(NAME, st.booleans(), st.integers(0, 9))
+)
+SETTINGS = st.builds(
+    ContainerdSettings,
+    sandbox_image=NAME,
+    systemd_cgroup=st.booleans(),
+    cni_bin_dir=NAME,
+    cni_conf_dir=NAME,
+    registry_config_path=st.just("/etc/containerd/certs.d"),
+    runtimes=st.lists(
+        st.builds(Runtime, NAME, st.just("io.containerd.runc.v2"), OPTIONS), max_size=3, unique_by=lambda one: one.name
+    ).map(tuple),
+    default_runtime=NAME,
+    base_runtime_spec=NAME,
+    snapshotter=NAME,
+    enable_selinux=st.booleans(),
+    max_concurrent_downloads=st.integers(1, 99),
+)
+
+
+@given(
+    SETTINGS,
+    st.sampled_from(["1.4.13", "1.6.20", "1.7.24", "2.0.5", "2.1.9", "2.3.4"]),
+    st.sampled_from(sorted(EXISTING)),
+)
+def test_what_is_written_is_read_back_and_nothing_else_changes(wanted, version, name):
+    before = EXISTING[name]
+    after = render(before, version, wanted)
+    assert render(after, version, wanted) == after
+    data = parse(after)
+    old = parse(before or "")
+    assert sandbox_image(data) == wanted.sandbox_image
+    assert cni_directories(data) == (wanted.cni_bin_dir, wanted.cni_conf_dir)
+    assert default_runtime(data) == wanted.default_runtime
+    assert snapshotter(data) == (snapshotter(old) or wanted.snapshotter)
+    made = runtimes(data)
+    assert set(made) == {"runc", *runtimes(old), *(one.name for one in wanted.runtimes)}
+    assert {table["base_runtime_spec"] for table in made.values()} == {wanted.base_runtime_spec}
+    for runtime in wanted.runtimes:
+        if runtime.name not in runtimes(old) and runtime.name != "runc":
+            assert made[runtime.name]["options"] == {**runtime.options, "SystemdCgroup": wanted.systemd_cgroup}
+    for comment in re.findall(r"#.*", before or ""):
+        assert comment.rstrip("\r") in after
+    ours = {
+        "version",
+        "disabled_plugins",
+        "bin_dir",
+        "conf_dir",
+        "default_runtime_name",
+        "sandbox_image",
+        "enable_selinux",
+    }
+    assert {path[-1] for path in kept(old, data)} <= ours
+
+
 KEY = st.sampled_from(
     ["version", "plugins", '"io.containerd.grpc.v1.cri"', "cni", "registry", "bin_dir", "disabled_plugins"]
 )
@@ -174,8 +321,9 @@ LINE = st.one_of(
 @given(st.lists(LINE, max_size=8).map("\n".join), st.sampled_from(["1.6.20", "2.1.9", ""]))
 def test_any_file_is_edited_or_refused(text, version):
     try:
-        after = render(text, version, WANTED)
+        after = render(text, version, FULL)
     except ConfigError:
         return
     assert sandbox_image(parse(after)) == "k8s.gcr.io/pause:3.2"
-    assert render(after, version, WANTED) == after
+    assert default_runtime(parse(after)) == "crun"
+    assert render(after, version, FULL) == after
