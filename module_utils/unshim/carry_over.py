@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import proxies
 from .plan_model import NotCarried
 from .registries import redacted
 
@@ -141,19 +142,20 @@ _UNKNOWN = "unshim does not know it"
 _SECRET_NAME = re.compile(r"(?i)token|password|passwd|secret|credential|api-?key|access-?key")
 
 
-def shown(value: Any) -> str:
+def shown(key: str, value: Any) -> str:
     """Return a setting's value as a plan shows it: JSON, with passwords in URLs and values that are secrets hidden."""
-    return redacted(json.dumps(_without_secrets(value), ensure_ascii=False))
+    return redacted(json.dumps(_without_secrets(key, value), ensure_ascii=False))
 
 
-def _without_secrets(value: Any) -> Any:
+def _without_secrets(key: str, value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            key: "***" if isinstance(inner, str) and _SECRET_NAME.search(str(key)) else _without_secrets(inner)
-            for key, inner in value.items()
-        }
+        return {name: _without_secrets(str(name), inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_without_secrets(inner) for inner in value]
+        return [_without_secrets(key, inner) for inner in value]
+    if isinstance(value, str) and _SECRET_NAME.search(key):
+        return "***"
+    if isinstance(value, str) and key.endswith("-proxy"):
+        return proxies.hidden(value)
     return value
 
 
@@ -171,5 +173,5 @@ def not_carried(settings: Mapping[str, Any], origins: Mapping[str, str] | None =
         row = BY_KEY.get(key)
         if row is None or (row.how == "not-carried" and value not in row.usual):
             origin = (origins or {}).get(key, "/etc/docker/daemon.json")
-            found.append(NotCarried(f"{origin}: {key}", shown(value), row.reason if row else _UNKNOWN))
+            found.append(NotCarried(f"{origin}: {key}", shown(key, value), row.reason if row else _UNKNOWN))
     return found

@@ -12,6 +12,9 @@ from .plan_draft import Draft
 from .plan_images import is_kubernetes
 
 LOOPBACK = {"127.0.0.0/8", "::1/128"}  # always insecure to Docker: moby registry/config.go
+QUOTA = re.compile(
+    r"(overlay2\.|zfs\.|btrfs\.|dm\.base)?size="
+)  # docs.docker.com/reference/cli/dockerd, storage driver options
 DOCKER_UNITS = ("docker.socket", "docker.service", "cri-docker.socket", "cri-docker.service")
 
 
@@ -105,8 +108,8 @@ def _compare_with_running(draft: Draft, path: str) -> None:
             where = draft.docker_origins.get(key, path)
             draft.block(
                 "docker-settings-differ",
-                f"{key} of the running dockerd is {carry_over.shown(sorted(running))}, but its settings say"
-                f" {carry_over.shown(sorted(said))} ({where})",
+                f"{key} of the running dockerd is {carry_over.shown(key, sorted(running))}, but its settings say"
+                f" {carry_over.shown(key, sorted(said))} ({where})",
                 "Run `systemctl reload docker`, or take the change back, and plan again.",
             )
 
@@ -134,15 +137,15 @@ def _compare_flags(draft: Draft, files: dict[str, Any], running: dict[str, Any])
         if key not in files:
             draft.warn(
                 "docker-flags-differ",
-                f"the running dockerd has {key} = {carry_over.shown(running[key])}, which {unit} and its files no longer"
+                f"the running dockerd has {key} = {carry_over.shown(key, running[key])}, which {unit} and its files no longer"
                 " give it; what runs is carried over",
                 "Restart Docker first if it should not be.",
             )
             continue
-        has = f"has {carry_over.shown(running[key])}" if key in running else "does not have it"
+        has = f"has {carry_over.shown(key, running[key])}" if key in running else "does not have it"
         draft.block(
             "docker-flags-differ",
-            f"{unit} and its files give dockerd {key} = {carry_over.shown(files[key])}, but the running dockerd {has}",
+            f"{unit} and its files give dockerd {key} = {carry_over.shown(key, files[key])}, but the running dockerd {has}",
             "Restart Docker, or take the change back, and plan again.",
         )
 
@@ -153,24 +156,12 @@ def judge_docker_settings(draft: Draft) -> None:
         row = carry_over.BY_KEY.get(key)
         if row is None or row.how not in ("warns", "blocks") or value in row.harmless:
             continue
-        message = f"{draft.docker_origins[key]}: {key} = {carry_over.shown(value)}: {row.reason}"
+        message = f"{draft.docker_origins[key]}: {key} = {carry_over.shown(key, value)}: {row.reason}"
         if row.how == "blocks":
             draft.block(f"docker-{key}", message, row.remedy)
         else:
             draft.warn(f"docker-{key}", message, row.remedy)
-    options = draft.daemon_json.get("storage-opts")
-    quotas = (
-        [o for o in options if re.match(r"(overlay2\.|zfs\.|btrfs\.|dm\.base)?size=", str(o))]
-        if isinstance(options, list)
-        else []
-    )
-    if quotas:
-        draft.warn(
-            "docker-storage-quota",
-            f"{draft.docker_origins['storage-opts']}: storage-opts = {carry_over.shown(quotas)}: it limited what each container"
-            " may write to its own file system; containerd has no such limit",
-            "Give pods a limit of ephemeral-storage.",
-        )
+    _warn_of_quotas(draft, "storage-opts")
     draft.not_carried += carry_over.not_carried(draft.daemon_json, draft.docker_origins)
 
 
@@ -199,6 +190,20 @@ def check_docker(draft: Draft) -> None:
             "docker-not-running",
             "Docker does not answer, so its containers and images cannot be seen",
             "Start docker.service and plan again.",
+        )
+
+
+def _warn_of_quotas(draft: Draft, key: str) -> None:
+    options = draft.daemon_json.get(key)
+    if not isinstance(options, list):
+        return
+    quotas = [option for option in options if QUOTA.match(str(option))]
+    if quotas:
+        draft.warn(
+            "docker-storage-quota",
+            f"{draft.docker_origins[key]}: {key} = {carry_over.shown(key, quotas)}: it limited what each container may write to"
+            " its own file system; containerd has no such limit",
+            "Give pods a limit of ephemeral-storage.",
         )
 
 

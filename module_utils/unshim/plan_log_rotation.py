@@ -85,7 +85,7 @@ def _note_options(draft: Draft, docker: log_rotation.Rotation, origin: str) -> N
     for name, value in (options if isinstance(options, dict) else {}).items():
         if name not in log_rotation.SIZES:
             reason = log_rotation.OPTIONS.get(name, f"it is the log driver's, {docker.driver}, which containerd has not")
-            draft.not_carried.append(NotCarried(f"{origin}: log-opts.{name}", carry_over.shown(value), reason))
+            draft.not_carried.append(NotCarried(f"{origin}: log-opts.{name}", carry_over.shown(name, value), reason))
 
 
 def _warn_of_driver(draft: Draft, driver: str) -> None:

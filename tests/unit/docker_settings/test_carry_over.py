@@ -52,6 +52,11 @@ def test_what_is_not_carried_is_never_dropped_in_silence(key):
     assert [item.reason for item in not_carried({key: "some value"})] == [BY_KEY[key].reason]
 
 
+def test_a_proxys_password_is_hidden_without_a_scheme_too():
+    assert carry_over.shown("proxies", {"https-proxy": "u:p@proxy:1"}) == '{"https-proxy": "***@proxy:1"}'
+    assert carry_over.shown("http-proxy", "u:p@proxy:1") == '"***@proxy:1"'
+
+
 def test_secrets_are_hidden_at_any_depth():
     value = {"a": [{"awslogs-credentials-endpoint": "x", "Token": "y"}], "env": "fine"}
-    assert carry_over.shown(value) == '{"a": [{"awslogs-credentials-endpoint": "***", "Token": "***"}], "env": "fine"}'
+    assert carry_over.shown("log-opts", value) == '{"a": [{"awslogs-credentials-endpoint": "***", "Token": "***"}], "env": "fine"}'
