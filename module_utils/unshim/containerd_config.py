@@ -86,6 +86,14 @@ def legacy_registry_keys(data: dict[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def holds_logins(data: dict[str, Any]) -> bool:
+    """Return whether the file holds a registry login, so must not be shown: registry.configs.*.auth, registry.auths."""
+    table = registry(data)
+    configs = table.get("configs")
+    values = configs.values() if isinstance(configs, dict) else ()
+    return bool(table.get("auths")) or any(isinstance(value, dict) and value.get("auth") for value in values)
+
+
 def registry_config_path(data: dict[str, Any]) -> str:
     """Return the first directory of the file's own config_path, "" if it sets none."""
     value = registry(data).get("config_path")

@@ -165,7 +165,8 @@ def plan_containerd(draft: Draft) -> None:
             "Move them to hosts.toml files in /etc/containerd/certs.d.",
         )
     _check_imports(draft, after, wanted)
-    draft.change(path, "prepare", "CRI as the kubelet needs it", after, "containerd_config")
+    secret = containerd_config.holds_logins(data)
+    draft.change(path, "prepare", "CRI as the kubelet needs it", after, "containerd_config", secret)
 
 
 def _check_imports(draft: Draft, text: str, wanted: containerd_config.ContainerdSettings) -> None:

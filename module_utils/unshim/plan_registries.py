@@ -23,7 +23,7 @@ def plan_registries(draft: Draft) -> None:
 
     What somebody else has set for a registry is never overwritten.
     """
-    wanted = registries.read(draft.daemon_json, draft.facts.files, _images(draft))
+    wanted = registries.read(draft.daemon_json, draft.facts.files, _images(draft), draft.docker_origins)
     for problem in wanted.problems:
         draft.warn(problem.id, problem.message, problem.remedy)
     if draft.containerd.lists_absent:
@@ -41,6 +41,13 @@ def plan_registries(draft: Draft) -> None:
     if registries.needs_tables(version, table):
         _plan_tables(draft, wanted, table, directory)
         return
+    if directory == DOCKER_CERTS_D and wanted.registries:
+        draft.warn(
+            "registry-docker-directory",
+            f"{containerd_config.PATH} makes containerd read Docker's {DOCKER_CERTS_D}, so its files and the certificates "
+            "beside them stay there",
+            f"Keep {DOCKER_CERTS_D} when Docker is removed, or set config_path to {containerd_config.CERTS_D} and plan again.",
+        )
     if len(roots) > 1 and wanted.registries:
         _tell_several_roots(draft, roots)
     for registry in wanted.registries:
@@ -59,14 +66,18 @@ def _images(draft: Draft) -> list[str]:
 
 
 def _tell_networks(draft: Draft, wanted: DockerRegistries) -> None:
+    where = draft.docker_origins.get("insecure-registries", registries.DAEMON_JSON)
     for network, hosts in wanted.networks.items():
         seen = f"of those seen in this node's images, {', '.join(hosts)} is carried over" if hosts else ""
         seen = seen.replace(" is carried", " are carried") if len(hosts) > 1 else seen
-        unknown = f"{', '.join(wanted.names)} may be in it too, but names are not resolved here" if wanted.names else ""
+        too = " too" if hosts else ""
+        unknown = (
+            f"{', '.join(wanted.names)} may be in it{too}, but names are not resolved here" if wanted.names else ""
+        )
         said = "; ".join(part for part in (seen, unknown) if part)
         draft.warn(
             "registry-network",
-            f"{registries.DAEMON_JSON}: insecure-registries: {network}: containerd has no form for a whole network"
+            f"{where}: insecure-registries: {network}: containerd has no form for a whole network"
             + (f"; {said}" if said else ", and no image of this node comes from an address in it"),
             "Name each further registry in it in insecure-registries, or write its hosts.toml.",
         )
@@ -193,17 +204,14 @@ def _is_current(draft: Draft, source: str, path: str) -> bool:
 def _plan_tables(draft: Draft, wanted: DockerRegistries, table: Mapping[str, Any], directory: str) -> None:
     version = draft.containerd.version
     path = containerd_config.PATH
+    untold = []
+    carried = []
     for registry in wanted.registries:
         rows = registries.rows(registry, wanted.certificates, directory)
-        if registries.tables_lack_tls(version) and any(keys[0] == "configs" for keys, _ in rows):
-            draft.warn(
-                "registry-not-carried",
-                f"{registry.name}: {path} sets registries the old way, and there containerd {version} has no certificates and no "
-                f"unverified HTTPS: {_settings_of(registry, wanted)} of Docker's is not carried over",
-                "Move registry.mirrors and registry.configs to hosts.toml files in /etc/containerd/certs.d, and plan again.",
-            )
-            continue
         lacking = registries.merged(table, rows)
+        if lacking and registries.tables_lack_tls(version) and any(keys[0] == "configs" for keys, _ in rows):
+            untold.append(f"{registry.name} ({_settings_of(registry, wanted)})")
+            continue
         if lacking is None:
             draft.warn(
                 "registry-exists",
@@ -214,6 +222,22 @@ def _plan_tables(draft: Draft, wanted: DockerRegistries, table: Mapping[str, Any
         if not _plan_table_files(draft, wanted, registry, directory):
             continue
         draft.registry_tables += [row for row in lacking if row not in draft.registry_tables]
+        carried += [registry.name] if lacking else []
+    if untold:
+        draft.warn(
+            "registry-not-carried",
+            f"{path} sets registries the old way, where containerd {version} has neither certificates nor HTTPS without "
+            f"verification any more, so what Docker has of these is not carried over: {', '.join(untold)}",
+            "Move registry.mirrors and registry.configs to hosts.toml files in /etc/containerd/certs.d, and plan again.",
+        )
+    if carried:
+        why = (
+            "there are such tables already" if registries.reads_hosts_toml(version) else "it reads no hosts.toml files"
+        )
+        draft.note(
+            "registry-tables",
+            f"{', '.join(carried)}: set in registry.mirrors and registry.configs of {path}, as containerd {version} needs it: {why}",
+        )
 
 
 def _plan_table_files(draft: Draft, wanted: DockerRegistries, registry: Registry, directory: str) -> bool:
@@ -237,7 +261,9 @@ def _plan_table_files(draft: Draft, wanted: DockerRegistries, registry: Registry
                 )
                 return False
             bundle = "".join((text or "").rstrip("\n") + "\n" for text in texts)
-            draft.change(f"{directory}/{host}/{registries.BUNDLE}", "prepare", _REASON, bundle, "registry")
+            path = f"{directory}/{host}/{registries.BUNDLE}"
+            if path not in (change.path for change in draft.files):
+                draft.change(path, "prepare", _REASON, bundle, "registry")
         else:
             _plan_copies(draft, trusted.ca, directory)
         for pair in trusted.client[:1]:

@@ -114,7 +114,10 @@ class DockerRegistries:
 
 
 def read(
-    settings: Mapping[str, Any], files: Mapping[str, File], images: Iterable[str], where: str = DAEMON_JSON
+    settings: Mapping[str, Any],
+    files: Mapping[str, File],
+    images: Iterable[str],
+    origins: Mapping[str, str] | None = None,
 ) -> DockerRegistries:
     """Return what Docker's settings say of registries.
 
@@ -122,30 +125,43 @@ def read(
         settings: dockerd's, by the keys of daemon.json.
         files: the node's files; those under /etc/docker/certs.d hold CAs and client certificates.
         images: names of images that this node has, for the registries in insecure networks.
-        where: the file that messages name.
+        origins: where each setting was given; daemon.json if not told.
     """
     problems: list[Problem] = []
 
-    def odd(entry: object) -> None:
-        text = entry if isinstance(entry, str) else json.dumps(entry)
-        said = f"{where}: {text} is not a registry that Docker would accept, and is left out"
+    def told(key: str, entry: str) -> str:
+        return f"{(origins or {}).get(key, DAEMON_JSON)}: {key}: {entry}"
+
+    def odd(key: str, entry: str) -> None:
+        said = f"{told(key, entry)} is not what Docker would accept, and is left out"
         problems.append(Problem("registry-not-understood", said))
+
+    def listed(key: str) -> list[str]:
+        value = settings.get(key)
+        if isinstance(value, list):
+            for entry in value:
+                if not isinstance(entry, str):
+                    odd(key, json.dumps(entry))
+            return [entry for entry in value if isinstance(entry, str)]
+        if value is not None:
+            odd(key, json.dumps(value))
+        return []
 
     insecure: list[str] = []
     networks: list[str] = []
-    for entry in _strings(settings.get("insecure-registries"), odd):
+    for entry in listed("insecure-registries"):
         host = re.sub(r"(?i)^https?://", "", entry.strip()).rstrip("/")
         if _network(host) is not None:
             networks.append(host)
         elif host in HUB_NAMES:
             said = (
-                f"{where}: insecure-registries: {host}: Docker never takes Docker Hub for insecure, nor will containerd"
+                f"{told('insecure-registries', entry)}: Docker never takes Docker Hub for insecure, nor will containerd"
             )
             problems.append(Problem("registry-not-used", said))
         elif is_host(host):
             insecure.append(host)
         else:
-            odd(entry)
+            odd("insecure-registries", entry)
     seen = {host: _address(host) for host in dict.fromkeys(map(registry_of, images)) if host != HUB and is_host(host)}
     within = {network: tuple(host for host, ip in seen.items() if _contains(network, ip)) for network in networks}
     loopback = [host for host, ip in seen.items() if any(_contains(network, ip) for network in LOOPBACK)]
@@ -162,10 +178,10 @@ def read(
 
     found: list[Registry] = []
     mirrors: list[Endpoint] = []
-    for entry in _strings(settings.get("registry-mirrors"), odd):
+    for entry in listed("registry-mirrors"):
         match = re.fullmatch(rf"((?i:https?))://([^/@\s\"\\]+)({_PATH})/*", entry.strip())
         if not match or not is_host(match[2]):
-            odd(entry)
+            odd("registry-mirrors", entry)
             continue
         scheme, host, path = match[1].lower(), match[2], match[3]
         # Docker puts /v2 behind any path, containerd only if the path does not end in it.
@@ -196,18 +212,6 @@ def is_host(text: str) -> bool:
     if not match or int((re.search(r":(\d+)$", text) or ("", "0"))[1]) > 65535:
         return False
     return match["v6"] is None or _address(text) is not None
-
-
-def _strings(value: Any, odd: Any) -> list[str]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        odd(value if not isinstance(value, str) else json.dumps(value))
-        return []
-    for entry in value:
-        if not isinstance(entry, str):
-            odd(entry)
-    return [entry for entry in value if isinstance(entry, str)]
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
@@ -329,8 +333,13 @@ def needs_tables(version: str, table: Mapping[str, Any]) -> bool:
         version: containerd's.
         table: the registry table that config.toml has.
     """
+    return not reads_hosts_toml(version) or bool(table.get("mirrors")) or _has_tls(table)
+
+
+def reads_hosts_toml(version: str) -> bool:
+    """Return whether this containerd has config_path."""
     parsed = compat.parse_version(version)
-    return bool(parsed and parsed < (1, 5, 0)) or bool(table.get("mirrors")) or _has_tls(table)
+    return not parsed or parsed >= (1, 5, 0)
 
 
 def tables_lack_tls(version: str) -> bool:

@@ -14,6 +14,7 @@ from shlex import quote
 import pytest
 
 from unshim import observe
+from unshim.registries import LoginSearch
 
 SHELLS = [("dash",), ("bash", "--posix"), ("busybox", "sh"), ("mksh",), ("yash",), ("ksh",)]
 HERE = [shell for shell in SHELLS if shutil.which(shell[0])]
@@ -192,6 +193,47 @@ def test_flags_are_found_in_the_files_where_the_kubelet_does_not_run(tmp_path):
     )
     snippet = f"kubelet_pid=; kubelet_files() {{ echo {tmp_path}/env; }}; find_kubelet_arguments; flag cni-bin-dir; flag kubeconfig"
     assert call(snippet).split() == ["/a", "/k"]
+
+
+LOGIN_FILES = {
+    """{
+\t"auths": {
+\t\t"https://index.docker.io/v1/": {
+\t\t\t"auth": "c2VjcmV0OnNlY3JldA=="
+\t\t},
+\t\t"reg.example:5000" :
+{"username": "secret", "password": "a\\": {secret"}
+\t},
+\t"credsStore": "secretservice"
+}""": ("auths", "https://index.docker.io/v1/", "reg.example:5000", "credsStore"),
+    '{"auths":{"u:secret@reg":{"identitytoken":"secret"}},"credHelpers":{"r.example":"secret"}}': (
+        "auths",
+        "credHelpers",
+    ),
+    "secret": (),
+}
+
+
+@pytest.mark.parametrize("content, names", LOGIN_FILES.items())
+def test_of_registry_logins_only_the_registries_leave_the_node(tmp_path, content, names):
+    path = tmp_path / "config.json"
+    path.write_text(content)
+    text = call(f"printf '@@unshim-probe 1\\n'; logins {path}; printf '@@unshim-probe-end\\n'")
+    assert "secret" not in text.replace(str(tmp_path), "")
+    facts = observe.parse(text)
+    assert facts.registry_logins == {str(path): names}
+    assert (facts.files[str(path)].kind, facts.files[str(path)].content) == ("file", None)
+
+
+def test_where_a_kubelet_looks_for_logins_is_what_the_planner_says():
+    alone = call("kubelet_pid=; kubelet_arguments=; login_files").split()
+    assert tuple(dict.fromkeys(alone)) == (*LoginSearch().paths, "/root/.docker/config.json")
+    running = call("kubelet_pid=$$; kubelet_arguments=--root-dir=/k; cd /tmp; export HOME=/h; sh -c 'sleep 1 & wait' & "
+                   "kubelet_pid=$!; sleep 0.2; login_files")  # fmt: skip
+    assert tuple(dict.fromkeys(running.split())) == (
+        *LoginSearch("/k", "/tmp", "/h").paths,
+        "/root/.docker/config.json",
+    )
 
 
 def test_environment_files_of_a_unit(tmp_path):
