@@ -56,11 +56,12 @@ def rotation_to_set(draft: Draft) -> dict[str, str | int]:
             )
         return {}
     if draft.kubelet_config_path and draft.kubelet_config_path not in draft.kubelet_config_paths:
-        draft.warn(
-            "log-rotation-not-set",
-            f"Docker's limits on container logs, {_listed(wanted)}, cannot be set in {draft.kubelet_config_path}",
-            f"Set them there by hand; without them the kubelet's own count: {DEFAULTS}.",
-        )
+        if draft.kubelet_config_path not in draft.facts.files:  # else it blocks already
+            draft.warn(
+                "log-rotation-not-set",
+                f"Docker's limits on container logs, {_listed(wanted)}, cannot be set in {draft.kubelet_config_path}",
+                f"Set them there by hand; without them the kubelet's own count: {DEFAULTS}.",
+            )
         return {}
     if docker.files < log_rotation.FEWEST_FILES:
         draft.note(
@@ -84,7 +85,9 @@ def _note_options(draft: Draft, docker: log_rotation.Rotation, origin: str) -> N
     options = draft.daemon_json.get("log-opts")
     for name, value in (options if isinstance(options, dict) else {}).items():
         if name not in log_rotation.SIZES:
-            reason = log_rotation.OPTIONS.get(name, f"it is the log driver's, {docker.driver}, which containerd has not")
+            reason = log_rotation.OPTIONS.get(
+                name, f"it is the log driver's, {docker.driver}, which containerd has not"
+            )
             draft.not_carried.append(NotCarried(f"{origin}: log-opts.{name}", carry_over.shown(name, value), reason))
 
 

@@ -13,9 +13,9 @@ _FILE = {
     ),
 }
 _DIRECTORY = {
-    "immutable": ("the directory {} has the immutable attribute", "chattr -i {}"),
-    "append-only": ("the directory {} has the append-only attribute", "chattr -a {}"),
-    "read-only": ("the directory {} is on a read-only file system", "mount it read-write"),
+    "immutable": ("has the immutable attribute", "chattr -i {}"),
+    "append-only": ("has the append-only attribute", "chattr -a {}"),
+    "read-only": ("is on a read-only file system", "mount it read-write"),
 }
 
 
@@ -23,21 +23,31 @@ def check_writable(draft: Draft) -> None:
     """Block where a file of the plan, or the journal, cannot be written. Modules check the same again on the node."""
     obstacles = draft.facts.obstacles
     paths = [change.path for change in draft.files] + [copy.path for copy in draft.copies]
+    closed: dict[str, list[str]] = {}  # by directory
     for path in dict.fromkeys([*paths, JOURNAL] if paths else []):
-        problem, remedy = _problem(path, obstacles)
-        if problem:
-            draft.block("not-writable", problem, f"{remedy[:1].upper()}{remedy[1:]}, or take it out of the move.")
+        if obstacles.get(path) in _FILE:
+            problem, remedy = _FILE[obstacles[path]]
+            _block(draft, f"{path} {problem}", remedy.format(path))
+            continue
+        directory = _nearest(path, obstacles)
+        if obstacles.get(directory) in _DIRECTORY:
+            closed.setdefault(directory, []).append(path)
+    for directory, inside in closed.items():
+        problem, remedy = _DIRECTORY[obstacles[directory]]
+        _block(
+            draft,
+            f"the directory {directory} {problem}, so {', '.join(inside)} cannot be written",
+            remedy.format(directory),
+        )
 
 
-def _problem(path: str, obstacles: dict[str, str]) -> tuple[str, str]:
-    if obstacles.get(path) in _FILE:
-        what, remedy = _FILE[obstacles[path]]
-        return f"{path} {what}", remedy.format(path)
+def _block(draft: Draft, problem: str, remedy: str) -> None:
+    draft.block("not-writable", problem, f"{remedy[:1].upper()}{remedy[1:]}, and plan again.")
+
+
+def _nearest(path: str, looked_at: dict[str, str]) -> str:
+    """Return the directory above ``path`` that the probe looked at, the nearest."""
     directory = path.rsplit("/", 1)[0]
-    while directory and directory not in obstacles:
+    while directory and directory not in looked_at:
         directory = directory.rsplit("/", 1)[0]
-    directory = directory or "/"
-    if obstacles.get(directory) in _DIRECTORY:
-        what, remedy = _DIRECTORY[obstacles[directory]]
-        return f"{path} cannot be written: {what.format(directory)}", remedy.format(directory)
-    return "", ""
+    return directory or "/"
