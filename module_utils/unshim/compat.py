@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .facts import Facts, OperatingSystem
+from .facts import Facts, OperatingSystem, Package
 
 Version = tuple[int, int, int]
 NEVER: Version = (9999, 0, 0)
@@ -133,9 +133,7 @@ class FlagRow:
 
 
 _DOCKERSHIM = "kubernetes CHANGELOG-1.24 (PR 106907) names the flags removed with dockershim; kubelet 1.20.2 --help"
-_CADVISOR = (
-    "kubelet 1.20.2 --help: cAdvisor's, mistakenly registered; gone with dockershim, cmd/kubelet/app/options/globalflags_linux.go"
-)
+_CADVISOR = "kubelet 1.20.2 --help: cAdvisor's, mistakenly registered; gone with dockershim, cmd/kubelet/app/options/globalflags_linux.go"
 _NETWORK = "containerd calls the CNI itself; the kubelet's value goes to containerd's config.toml"
 _DOCKERSHIMS = "only dockershim used it"
 _CADVISORS = "only cAdvisor's Docker driver used it"
@@ -241,43 +239,75 @@ def default_sandbox_image(kubelet: str) -> str:
 
 @dataclass(frozen=True)
 class OsRow:
-    ids: tuple[str, ...]
-    support: str  # "yes", "later", "no"
-    package_manager: str
-    containerd: str  # the distribution's package, "" if it has none
-    cni: str  # package of the CNI plugins
+    """What unshim knows of a family of systems. Packages and directories are those of the distribution itself."""
+
+    ids: tuple[str, ...]  # of os-release
+    support: str  # "yes", "no"
+    package_manager: str  # of those unshim drives: "apt", "dnf" (dnf 4, dnf 5 and yum 3), "zypper"
+    containerd: str  # package that brings containerd; Docker's where the distribution has none
+    cni: str  # package of the CNI plugins, "" if none is installed
     cni_directory: str  # where that package puts them
-    reason: str = ""
+    docker: str = ""  # directory of its repository below download.docker.com/linux, "" if Docker has none
+    companions: tuple[str, ...] = ()  # packages containerd's does not pull in and that are needed: ctr
+    hold: str = ""  # what keeps a package in its version
+    kubelet_environment: str = ""  # the file kubelet packages read additional flags from
+    service: str = "containerd.service"
+    reason: str = ""  # why it is refused, and what is missing
     source: str = ""
 
 
+_DEBIAN = "/etc/default/kubelet"
+_RED_HAT = "/etc/sysconfig/kubelet"
+_KUBELET = "kubernetes/release cmd/krel/templates: 10-kubeadm.conf of the deb and of the rpm"
 OPERATING_SYSTEMS = (
-    OsRow(("debian", "ubuntu"), "yes", "apt", "containerd", "containernetworking-plugins", "/usr/lib/cni", "",
-          "Debian bookworm and trixie packages; Ubuntu containerd-app"),
-    OsRow(("rhel", "centos", "rocky", "almalinux", "ol"), "later", "dnf", "containerd.io", "", "/opt/cni/bin",
-          "the RHEL family has no containerd of its own and is not in this release", "docs.docker.com/engine/install/centos"),
-    OsRow(("fedora",), "later", "dnf", "containerd", "containernetworking-plugins", "/usr/libexec/cni",
-          "Fedora is not in this release", "packages.fedoraproject.org"),
-    OsRow(("amzn",), "later", "dnf", "containerd", "cni-plugins", "/opt/cni/bin",
-          "Amazon Linux is not in this release", "AL2023 core repository"),
-    OsRow(("sles", "sle_hpc", "opensuse-leap", "opensuse-tumbleweed", "opensuse"), "later", "zypper", "containerd", "cni-plugins",
-          "/usr/lib/cni", "SUSE is not in this release", "software.opensuse.org"),
+    OsRow(("debian",), "yes", "apt", "containerd", "containernetworking-plugins", "/usr/lib/cni", "debian", (),
+          "apt-mark hold", _DEBIAN, source=f"packages of bullseye, bookworm, trixie and sid; {_KUBELET}"),
+    OsRow(("ubuntu",), "yes", "apt", "containerd", "containernetworking-plugins", "/usr/lib/cni", "ubuntu", (),
+          "apt-mark hold", _DEBIAN, source=f"packages.ubuntu.com containerd; docs.docker.com/engine/install/ubuntu; {_KUBELET}"),
+    OsRow(("rhel",), "yes", "dnf", "containerd.io", "", "/opt/cni/bin", "rhel", (),
+          "dnf versionlock", _RED_HAT, source=f"no containerd in BaseOS and AppStream; docs.docker.com/engine/install/rhel; {_KUBELET}"),
+    OsRow(("centos", "rocky", "almalinux", "ol"), "yes", "dnf", "containerd.io", "", "/opt/cni/bin", "centos", (),
+          "dnf versionlock", _RED_HAT, source=f"no containerd in BaseOS and AppStream; docs.docker.com/engine/install/centos; {_KUBELET}"),
+    OsRow(("fedora",), "yes", "dnf", "containerd", "containernetworking-plugins", "/usr/libexec/cni", "fedora", (),
+          "dnf versionlock", _RED_HAT, source=f"src.fedoraproject.org containerd, containernetworking-plugins; {_KUBELET}"),
+    OsRow(("amzn",), "yes", "dnf", "containerd", "cni-plugins", "/opt/cni/bin", "", (),
+          "dnf versionlock", _RED_HAT, source=f"Amazon Linux 2023 core repository, Amazon Linux 2 extra docker; {_KUBELET}"),
+    OsRow(("sles", "sle_hpc", "opensuse-leap", "opensuse-tumbleweed", "opensuse"), "yes", "zypper", "containerd", "cni-plugins",
+          "/usr/lib/cni", "", ("containerd-ctr",),
+          "zypper addlock", _RED_HAT, source=f"software.opensuse.org containerd, containerd-ctr, cni-plugins; {_KUBELET}"),
     OsRow(("alpine",), "no", "apk", "containerd", "cni-plugins", "/usr/libexec/cni",
-          "Alpine boots with OpenRC; unshim drives systemd units", "pkgs.alpinelinux.org"),
+          reason="it boots with OpenRC and has no systemd, whose units unshim drives", source="pkgs.alpinelinux.org"),
     OsRow(("arch", "archarm"), "no", "pacman", "containerd", "cni-plugins", "/usr/lib/cni",
-          "a rolling distribution cannot hold the containerd its kubelet needs", "archlinux.org/packages"),
-    OsRow(("flatcar", "coreos", "fedora-coreos", "bottlerocket", "talos"), "no", "", "", "", "",
-          "its system is an image: replace the node instead of changing it", "flatcar.org/docs"),
+          reason="its packages cannot be held in the version a kubelet needs, and pacman is not driven", source="archlinux.org/packages"),
+    OsRow(("flatcar", "coreos", "fedora-coreos"), "no", "", "", "", "",
+          reason="its /usr is an image that is replaced as a whole, with the containerd in it: there is no package manager and often "
+          "no Python", source="flatcar.org/docs"),
+    OsRow(("bottlerocket",), "no", "", "", "", "",
+          reason="its system is a read-only image with containerd in it already, and has no shell for Ansible", source="bottlerocket.dev"),
+    OsRow(("talos",), "no", "", "", "", "",
+          reason="its system is a read-only image with containerd in it already, and has neither shell nor SSH", source="talos.dev"),
 )  # fmt: skip
 
 
 def operating_system(system: OperatingSystem) -> OsRow:
     """Return what is known about this system; a derivative counts as what it is like, an unknown one as refused."""
+    # Fedora CoreOS calls itself fedora, with a variant; what tells it apart is that it is no dnf system.
+    if system.id == "fedora" and system.variant_id in ("coreos", "iot"):
+        return next(row for row in OPERATING_SYSTEMS if "fedora-coreos" in row.ids)
     for name in (system.id, *system.id_like):
         for row in OPERATING_SYSTEMS:
             if name in row.ids:
                 return row
-    return OsRow((system.id,), "no", system.package_manager, "", "", "", "unshim does not know it")
+    return OsRow((system.id,), "no", system.package_manager, "", "", "", reason="unshim does not know it")
+
+
+# What stands for the package manager of a row on older systems of its family.
+_ALSO_DRIVEN = {"dnf": ("yum",)}
+
+
+def drives(row: OsRow, package_manager: str) -> bool:
+    """Return whether the package manager on a node is the one of its system's row, or an older one that is driven too."""
+    return package_manager == row.package_manager or package_manager in _ALSO_DRIVEN.get(row.package_manager, ())
 
 
 # Packages that bring a containerd; the first that is installed counts. docker-ce depends on containerd.io, Debian's
@@ -301,26 +331,34 @@ class ContainerdChoice:
     remedy: str = ""
 
 
-def choose(facts: Facts, package: str, version: str) -> ContainerdChoice:
-    """Return the containerd to use: the installed one, never upgraded unasked, else the package manager's candidate.
+def choose(facts: Facts, package: str, version: str, method: str = "package", archive: str = "") -> ContainerdChoice:
+    """Return the containerd to use: the installed one, never upgraded unasked, else what the method offers.
 
     Args:
         package: the user's choice of package, "" for the installed one or the distribution's.
         version: the user's choice of package version, "" for none.
+        method: "package": from the node's own repositories; "docker_repo": from Docker's; "archive": a release archive.
+        archive: for "archive", the version of its containerd, "" if none is given.
     """
     installed = next(
         (facts.packages[n] for n in CONTAINERD_PACKAGES if n in facts.packages and facts.packages[n].version), None
     )
+    if method == "archive":
+        return _choose_archive(facts, installed, archive)
     if installed is None and facts.containerd.installed and not package and not version:
         return ContainerdChoice(version=facts.containerd.version)  # from an archive: not a package manager's business
-    name = package or (installed.name if installed else operating_system(facts.os).containerd)
+    row = operating_system(facts.os)
+    ours = "containerd.io" if method == "docker_repo" else row.containerd
+    name = package or (installed.name if installed and method == "package" else ours)
     if installed is not None and name != installed.name:
         return ContainerdChoice(
             package=name,
             version=facts.containerd.version,
             problem_id="containerd-package-conflict",
             problem=f"package {installed.name} {installed.version} is installed, and {name} would replace it and the Docker that needs it",
-            remedy=f"Leave unshim_containerd_package empty, or set it to {installed.name}.",
+            remedy=f"Leave unshim_containerd_package empty, or set it to {installed.name}."
+            if method == "package"
+            else "Set unshim_containerd_method to package for this node: its containerd is then taken as it is.",
         )
     known = facts.packages.get(name)
     now = known.version if known else ""
@@ -329,16 +367,44 @@ def choose(facts: Facts, package: str, version: str) -> ContainerdChoice:
     if (
         not wanted
         and name
-        and facts.os.package_manager == "apt"
-        and not any(p.candidate for p in facts.packages.values())
+        and (
+            method == "docker_repo"  # the repository, and with it the version, comes with the installation
+            or facts.os.package_manager in ("apt", "dnf", "yum", "zypper")
+            # as cloud images come: nobody has fetched the package lists yet
+            and not any(p.candidate for p in facts.packages.values())
+        )
     ):
-        return ContainerdChoice(package=name, lists_absent=True)  # as cloud images come: apt-get update was never run
+        return ContainerdChoice(package=name, lists_absent=True)
     if not wanted:
+        own = "" if row.containerd != "containerd.io" else "; distributions of this family have none of their own"
         return ContainerdChoice(
             package=name,
             problem_id="no-containerd-package",
-            problem=f"containerd is not installed and the package manager offers no package {name or 'containerd'}",
-            remedy="Make a repository with it available to the node, or set unshim_containerd_package.",
+            problem=f"containerd is not installed and the package manager offers no package {name or 'containerd'}{own}",
+            remedy="Set unshim_containerd_method to docker_repo or archive, or make a repository with the package available to the node."
+            if own
+            else "Make a repository with it available to the node, set unshim_containerd_package, or set unshim_containerd_method "
+            "to docker_repo or archive.",
         )
     says = facts.containerd.version if now == wanted and facts.containerd.version else wanted
     return ContainerdChoice(name, now, wanted, says, candidate, known.held if known else False)
+
+
+def _choose_archive(facts: Facts, installed: Package | None, archive: str) -> ContainerdChoice:
+    """The archive's containerd; never beside one that came otherwise, for Docker may run on that."""
+    now = facts.containerd
+    if installed is not None or (now.installed and not now.binary.startswith(("/opt/unshim/", "/usr/local/bin/"))):
+        what = f"package {installed.name} {installed.version}" if installed else f"{now.binary} {now.version}"
+        return ContainerdChoice(
+            version=now.version,
+            problem_id="containerd-package-conflict",
+            problem=f"{what} is installed, and what runs on it would find the archive's containerd instead",
+            remedy="Set unshim_containerd_method to package for this node: its containerd is then taken as it is.",
+        )
+    if archive or now.installed:
+        return ContainerdChoice(version=archive or now.version)
+    return ContainerdChoice(
+        problem_id="containerd-archive",
+        problem="containerd is to come from an archive, but unshim_containerd_archives names none of containerd",
+        remedy="Add containerd's release archive with its sha256 to unshim_containerd_archives.",
+    )

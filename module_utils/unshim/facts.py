@@ -19,6 +19,7 @@ class OperatingSystem:
     id: str = ""  # "debian", "ubuntu", "rocky", ...
     version_id: str = ""  # "12"
     codename: str = ""  # "bookworm"
+    variant_id: str = ""  # "coreos", "server", ...
     id_like: tuple[str, ...] = ()
     pretty_name: str = ""
     architecture: str = ""  # uname -m
@@ -181,6 +182,7 @@ class Facts:
     # {} where systemd does not run.
     units: dict[str, Unit] = field(default_factory=dict)
     packages: dict[str, Package] = field(default_factory=dict)  # by name: of the packages unshim may touch
+    archives: dict[str, str] = field(default_factory=dict)  # unpacked by us and in use: "containerd-2.1.9" -> SHA-256
     files: dict[str, File] = field(default_factory=dict)  # by path: every file a plan may need to read or change
     docker: Docker = field(default_factory=Docker)
     containerd: Containerd = field(default_factory=Containerd)

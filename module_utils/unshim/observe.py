@@ -37,6 +37,7 @@ __all__ = ["ProbeError", "parse", "probe_script"]
 PACKAGES = (
     "containerd", "containerd.io", "runc", "docker.io", "docker-cli", "docker-ce", "docker-ce-cli", "moby-engine",
     "moby-containerd", "containernetworking-plugins", "cri-tools", "kubelet", "kubeadm", "kubernetes-cni",
+    "containerd-ctr", "cni-plugins",
 )  # fmt: skip
 
 # Labels dockershim makes of pod annotations: not needed, and last-applied-configuration may hold secrets.
@@ -74,6 +75,7 @@ def _facts(sections: list[Section]) -> Facts:
         kernel=_kernel(_first(sections, "kernel")),
         units={section.argument: _unit(section) for section in _all(sections, "unit")},
         packages=_packages(sections),
+        archives=dict(pair(value) for value in _first(sections, "archives").every("archive")),
         files={section.argument: _file(section) for section in _all(sections, "file")},
         docker=_docker(sections),
         containerd=_containerd(sections),
@@ -108,6 +110,7 @@ def _operating_system(release: Section, system: dict[str, str]) -> OperatingSyst
         id=values.get("ID", ""),
         version_id=values.get("VERSION_ID", ""),
         codename=values.get("VERSION_CODENAME", ""),
+        variant_id=values.get("VARIANT_ID", ""),
         id_like=tuple(values.get("ID_LIKE", "").split()),
         pretty_name=values.get("PRETTY_NAME", ""),
         architecture=system.get("machine", ""),

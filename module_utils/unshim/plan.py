@@ -24,6 +24,7 @@ from .plan_docker import (
 from .plan_draft import JOURNAL, STATES, Draft
 from .plan_host import check_host, plan_host
 from .plan_images import plan_images
+from .plan_install import choose_containerd, plan_archives
 from .plan_kubelet import (
     kubelet_cgroup_driver,
     plan_cgroup_driver,
@@ -112,8 +113,9 @@ def _plan_provision(draft: Draft) -> None:
     row = compat.operating_system(facts.os)
     draft.cni_bin_dir, draft.cni_conf_dir = row.cni_directory or cni.BIN_DIR, cni.CONF_DIR
     plan_package(draft)
+    plan_archives(draft)
     choose_containerd_root(draft)
-    if row.cni:
+    if row.cni and not any(archive.name == "cni" for archive in settings.containerd_archives):
         known = facts.packages.get(row.cni)
         if known is not None and not known.version and (known.candidate or draft.containerd.lists_absent):
             draft.packages.append(
@@ -130,7 +132,6 @@ def _plan_provision(draft: Draft) -> None:
 
 
 def _plan_migrate(draft: Draft) -> None:
-    facts = draft.facts
     line = read_kubelet(draft)
     if line is None and not draft.argv:
         return
@@ -150,7 +151,7 @@ def _plan_migrate(draft: Draft) -> None:
         if not draft.done:  # the API is told after the switch, so a run cut short may not have come to it
             _plan_annotation(draft)
         return
-    draft.containerd = compat.choose(facts, draft.settings.containerd_package, draft.settings.containerd_version)
+    draft.containerd = choose_containerd(draft)
     check_docker(draft)
     plan_foreign_containers(draft)
     if draft.source == "containerd":  # stopped halfway: its files name containerd, the rest is not there yet
@@ -163,6 +164,7 @@ def _plan_migrate(draft: Draft) -> None:
     if draft.source != "containerd":
         plan_cni(draft)
         plan_package(draft)
+        plan_archives(draft)
         plan_registries(draft)
         plan_containerd(draft)
         note_registry_logins(draft)

@@ -11,6 +11,7 @@ from .facts import Facts, File, Unit
 from .kubelet_command_line import flag_value
 from .plan_model import (
     AnnotationChange,
+    ContainerdArchive,
     FileChange,
     FileCopy,
     Finding,
@@ -18,6 +19,7 @@ from .plan_model import (
     NotCarried,
     PackageChange,
     Plan,
+    Repository,
     Settings,
     UnitChange,
 )
@@ -58,6 +60,8 @@ class Draft:
     daemon_json: dict[str, Any] = field(default_factory=dict)  # what dockerd runs with, its flags included
     docker_origins: dict[str, str] = field(default_factory=dict)  # where each of them was given
     packages: list[PackageChange] = field(default_factory=list)
+    repository: Repository | None = None
+    archives: list[ContainerdArchive] = field(default_factory=list)
     files: list[FileChange] = field(default_factory=list)
     copies: list[FileCopy] = field(default_factory=list)
     registry_tables: list[registries.Row] = field(default_factory=list)  # of config.toml, where there is no hosts.toml
@@ -163,7 +167,14 @@ class Draft:
 
     def plan(self) -> Plan:
         empty = not (
-            self.packages or self.files or self.copies or self.units or self.images or self.modules or self.sysctls
+            self.packages
+            or self.archives
+            or self.files
+            or self.copies
+            or self.units
+            or self.images
+            or self.modules
+            or self.sysctls
         )
         apis = (
             compat.kubelet_cri_api(self.kubelet_version)
@@ -189,6 +200,8 @@ class Draft:
             containerd_root=self.containerd_root,
             is_control_plane=self.file(f"{MANIFESTS}/kube-apiserver.yaml").kind != "missing",
             packages=tuple(self.packages),
+            repository=self.repository,
+            archives=tuple(self.archives),
             files=tuple(sorted(self.files, key=lambda change: (change.stage != "prepare", change.path))),
             copies=tuple(sorted(self.copies, key=lambda copy: (copy.stage != "prepare", copy.path))),
             units=tuple(self.units),

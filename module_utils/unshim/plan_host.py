@@ -33,9 +33,9 @@ def check_host(draft: Draft) -> None:
         draft.block(
             "unsupported-os",
             f"{name} is not supported: {row.reason}",
-            "Replace the node by one with Debian or Ubuntu, or leave it out with --limit.",
+            "Replace the node by one with Debian, Ubuntu, the RHEL family, Fedora, Amazon Linux or SUSE, or leave it out with --limit.",
         )
-    elif facts.os.package_manager and facts.os.package_manager != row.package_manager:
+    elif facts.os.package_manager and not compat.drives(row, facts.os.package_manager):
         draft.block(
             "unsupported-os",
             f"{facts.os.pretty_name or facts.os.id} has {facts.os.package_manager}, not {row.package_manager}",

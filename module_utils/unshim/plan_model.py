@@ -14,6 +14,18 @@ SEVERITIES = ("block", "warn", "info")
 
 
 @dataclass(frozen=True)
+class ContainerdArchive:
+    """One release file of containerd or what goes with it; one of ``url``, ``src`` and ``path`` says where it is."""
+
+    name: str = ""  # "containerd", "runc", "cni", "crictl"
+    version: str = ""
+    sha256: str = ""  # of the file
+    url: str = ""  # the node fetches it
+    src: str = ""  # a file on the controller
+    path: str = ""  # a file on the node
+
+
+@dataclass(frozen=True)
 class Settings:
     """The settings a planner needs; names and defaults are those of ``roles/unshim/meta/argument_specs.yml``."""
 
@@ -22,6 +34,11 @@ class Settings:
     cri_endpoint: str = "unix:///run/containerd/containerd.sock"
     containerd_package: str = ""  # "" : the distribution's
     containerd_version: str = ""  # "" : the installed one, else the candidate
+    containerd_method: str = "package"  # "package", "docker_repo", "archive"
+    containerd_archives: tuple[ContainerdArchive, ...] = ()
+    docker_repository_url: str = ""  # "" : Docker's own
+    docker_repository_key: str = ""  # URL, or a file on the controller; "" : beside the packages
+    docker_repository_fingerprint: str = ""  # of that key; "" : Docker's for Docker's own repository, else any
     cgroup_driver: str = ""  # provision only; "" : systemd where systemd is init. A kubelet's own always wins.
     sandbox_image: str = ""  # provision only; "" : containerd's default. A kubelet's own always wins.
     stop_foreign_containers: tuple[str, ...] = ()  # names of non-Kubernetes containers that may be stopped
@@ -80,6 +97,18 @@ class PackageChange:
 
 
 @dataclass(frozen=True)
+class Repository:
+    """Docker's package repository, written to a node that does not have it yet."""
+
+    url: str
+    path: str  # of the file that names it
+    content: str
+    key_path: str
+    key: str  # where the key is got: URL, or a file on the controller
+    fingerprint: str = ""  # what the key must have; "" : any
+
+
+@dataclass(frozen=True)
 class ImageMove:
     """One image that goes from Docker's store to containerd's namespace k8s.io."""
 
@@ -135,6 +164,8 @@ class Plan:
     containerd_root: str = ""  # after it; "" : as it is now. Images are brought into this one.
     is_control_plane: bool = False
     packages: tuple[PackageChange, ...] = ()
+    repository: Repository | None = None  # where the packages come from, if not from the node's own repositories
+    archives: tuple[ContainerdArchive, ...] = ()  # to be unpacked
     files: tuple[FileChange, ...] = ()
     copies: tuple[FileCopy, ...] = ()
     units: tuple[UnitChange, ...] = ()

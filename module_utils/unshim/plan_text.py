@@ -55,6 +55,7 @@ def summary(plan: Plan) -> str:
         return f"{plan.node}: nothing to do, {'runs on' if plan.goal == 'migrate' else 'has'} {runtime}"
     parts = [
         _count(len(plan.packages), "package"),
+        _count(len(plan.archives), "archive"),
         _count(len(plan.files) + len(plan.copies), "file"),
         _count(len({change.unit for change in plan.units}), "unit"),
         _count(len(plan.images), "image"),
@@ -94,6 +95,7 @@ def render(plan: Plan) -> str:
     elif not (
         plan.blockers
         or plan.packages
+        or plan.archives
         or plan.files
         or plan.copies
         or plan.units
@@ -175,6 +177,20 @@ def _stage(plan: Plan, stage: str) -> list[str]:
                 "    ",
                 "      ",
             )
+    if stage == "prepare" and plan.repository:
+        repository = plan.repository
+        lines.append("  package repository, if the node does not have it")
+        lines += _wrapped(f"{repository.path} (new: {repository.url})", "    ", "      ")
+        lines += [f"      + {line}" for line in repository.content.splitlines()]
+        checked = f"with fingerprint {repository.fingerprint}" if repository.fingerprint else "not checked"
+        lines += _wrapped(f"{repository.key_path} (new: its key, from {repository.key}, {checked})", "    ", "      ")
+    if stage == "prepare" and plan.archives:
+        lines.append("  release archives")
+        for archive in plan.archives:
+            place = archive.url or (f"{archive.src} on the controller" if archive.src else archive.path)
+            where = f"/opt/unshim/{archive.name}-{archive.version}"
+            lines += _wrapped(f"{archive.name} {archive.version} -> {where} (from {place})", "    ", "      ")
+            lines.append(f"      SHA-256 {archive.sha256.lower()}")
     if stage == "prepare" and plan.modules:
         lines.append(f"  kernel modules to load: {', '.join(plan.modules)}")
     if stage == "prepare" and plan.sysctls:

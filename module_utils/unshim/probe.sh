@@ -10,7 +10,7 @@
 # All work is done in main, called on the last line: a script that arrives cut off does nothing.
 
 PACKAGES='containerd containerd.io runc docker.io docker-cli docker-ce docker-ce-cli moby-engine moby-containerd
-containernetworking-plugins cri-tools kubelet kubeadm kubernetes-cni'
+containernetworking-plugins cri-tools kubelet kubeadm kubernetes-cni containerd-ctr cni-plugins'
 UNITS='kubelet.service docker.service docker.socket containerd.service cri-docker.service cri-docker.socket'
 DOCKER_SOCKET=/var/run/docker.sock
 CONTENT_LIMIT=1048576 # bytes; a configuration file is smaller
@@ -322,6 +322,48 @@ apt_cache() {
   fi
 }
 
+# What dnf, yum or zypper would install, from the metadata that is there already. dnf and yum note every call in their
+# logs under /var/log; those lines are all that is ever written.
+rpm_candidates() {
+  # shellcheck disable=SC2086
+  case $manager in
+    dnf) t dnf -q -C repoquery --latest-limit=1 --qf 'candidate %{name} %{evr}\n' $PACKAGES | grep '^candidate ' ;;
+    yum)
+      t yum -q -C info available $PACKAGES |
+        awk -F ' *: ' '$1 == "Name" { name = $2; epoch = "" } $1 == "Epoch" { epoch = $2 ":" } $1 == "Version" { version = $2 }
+          $1 == "Release" { print "candidate " name " " epoch version "-" $2 }'
+      ;;
+    zypper)
+      # It would make a cache for a repository that has none, so only those that have one are asked. No log, no lock.
+      repositories=
+      for cookie in /var/cache/zypp/solv/*/cookie; do
+        alias=${cookie%/cookie}
+        alias=${alias##*/}
+        if [ -e "/var/cache/zypp/raw/$alias" ]; then repositories="$repositories --repo $alias"; fi
+      done
+      [ -z "$repositories" ] ||
+        t env ZYPP_LOGFILE=/dev/null ZYPP_READONLY_HACK=1 zypper --non-interactive --no-refresh --xmlout search \
+          --match-exact --details --type package $repositories $PACKAGES |
+        sed -n 's/^<solvable .*name="\([^"]*\)".* edition="\([^"]*\)".* repository="[^(].*$/candidate \1 \2/p' | awk '!seen[$2]++'
+      ;;
+  esac
+}
+
+# What was unpacked from release archives and is in use: links lead to it, or the copied plugins are its own.
+show_archives() {
+  printf '@@archives\n'
+  for record in /opt/unshim/*/.unshim.json; do
+    [ -f "$record" ] || continue
+    directory=${record%/.unshim.json}
+    name=${directory##*/}
+    case $name in
+      cni-*) cmp -s "$directory/loopback" /opt/cni/bin/loopback || continue ;;
+      *) case $(readlink "/usr/local/bin/${name%%-*}") in "$directory"/*) ;; *) continue ;; esac ;;
+    esac
+    sed -n 's/^.*"sha256": "\([0-9a-f]*\)".*$/archive '"$name"' \1/p' "$record"
+  done
+}
+
 show_packages() {
   [ -n "$manager" ] || return
   printf '@@packages\n'
@@ -341,10 +383,10 @@ show_packages() {
     dnf | yum | zypper)
       # shellcheck disable=SC2086
       t rpm -q --qf 'installed %{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n' $PACKAGES | grep '^installed '
-      # From the cache only. dnf notes every call in its log under /var/log; that line is all that is ever written.
-      # shellcheck disable=SC2086
-      [ "$manager" != dnf ] || t dnf -q -C repoquery --latest-limit 1 --qf 'candidate %{name} %{evr}\n' $PACKAGES | grep '^candidate '
+      rpm_candidates
       cat /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list | sed -n 's/^[^#!]/locked &/p'
+      sed -n 's/^[[:space:]]*name[[:space:]]*=[[:space:]]*"\(.*\)".*$/held \1/p' /etc/dnf/versionlock.toml # dnf 5
+      sed -n 's/^solvable_name: */held /p' /etc/zypp/locks
       ;;
     pacman)
       # shellcheck disable=SC2086
@@ -750,6 +792,7 @@ main() {
   show_kernel
   find_units
   show_packages
+  show_archives
   find_kubelet
   show_kubelet
   find_docker_socket

@@ -1,15 +1,15 @@
-"""Packages on Debian and Ubuntu, by apt-get and dpkg. A later package_manager_dnf.py offers the same functions."""
+"""Packages on Debian and Ubuntu, by apt-get and dpkg. The functions: package_manager.py."""
 
 import os
 import re
-import time
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List
 
 from . import commands
 from .errors import NodeError
+from .package_manager import LOCK_WAIT, Transaction, matching, run_locked
 
-LOCK_WAIT = 120  # s
-TIMEOUT = 900  # s for one apt-get that downloads
+NAME = "apt"
+RELEASE = "apt-mark unhold %s"
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "APT_LISTCHANGES_FRONTEND": "none",
@@ -26,21 +26,13 @@ OPTIONS = [
     "-o",
     "DPkg::Lock::Timeout=%d" % LOCK_WAIT,
 ]
-LOCKED = re.compile(r"Could not get lock|Unable to lock|Unable to acquire the dpkg frontend lock")
+LOCKED = re.compile(r"Could not get lock|Unable to lock|Unable to acquire the dpkg|is another process using it")
 # `apt-get -s`: "Inst name [old version] (new version origin [arch])", "Remv name [version]"
 ACTION = re.compile(r"^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?")
 # The second letter of `dpkg-query -W -f ${db:Status-Abbrev}`, from dpkg-query(1)
 UNFINISHED = {"U": "unpacked", "F": "half configured", "W": "waiting for a trigger", "t": "with a pending trigger"}
+UPDATES = "/var/lib/dpkg/updates"
 BROKEN = "H"  # half installed: only the operator can tell whether to reinstall or remove
-
-Transaction = NamedTuple(
-    "Transaction",
-    [
-        ("installed", Dict[str, str]),  # new packages and their versions
-        ("changed", Dict[str, Tuple[str, str]]),  # (version before, after)
-        ("removed", List[str]),
-    ],
-)
 
 
 def is_here() -> bool:
@@ -78,6 +70,9 @@ def unfinished() -> Dict[str, str]:
             )
         if letter in UNFINISHED:
             found[name] = UNFINISHED[letter]
+    # dpkg's own journal; apt then says "dpkg was interrupted, you must manually run 'dpkg --configure -a'".
+    if not found and os.path.isdir(UPDATES) and any(name.isdigit() for name in os.listdir(UPDATES)):
+        found["dpkg"] = "interrupted"
     return found
 
 
@@ -148,6 +143,11 @@ def hold(names: List[str]) -> None:
     commands.run(["apt-mark", "hold"] + names, timeout=60)
 
 
+def cannot_hold() -> str:
+    """Return "": dpkg can always hold packages."""
+    return ""
+
+
 def _specs(wanted):
     return ["%s=%s" % (name, version) if version else name for name, version in sorted(wanted.items())]
 
@@ -163,12 +163,5 @@ def _said(result):
 
 
 def _apt(argv):
-    """Run apt or dpkg, waiting for whoever holds its lock: before apt 1.9.11 it does not wait itself."""
-    deadline = time.monotonic() + LOCK_WAIT
-    while True:
-        result = commands.run(argv, timeout=TIMEOUT, check=False, env=ENVIRONMENT)
-        if result.rc == 0:
-            return
-        if not LOCKED.search(result.err) or time.monotonic() >= deadline:
-            raise NodeError("`%s` failed: %s" % (commands.quote(argv), _said(result)), {"rc": result.rc})
-        time.sleep(2)
+    # Before apt 1.9.11 apt does not wait for the lock itself.
+    run_locked(argv, matching(LOCKED), _said, env=ENVIRONMENT)
