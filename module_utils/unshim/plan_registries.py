@@ -182,13 +182,17 @@ def _plan_copies(draft: Draft, sources: tuple[str, ...], directory: str) -> None
             "prepare",
             f"registry's {what} as Docker has it",
             file.mode or "0600",
-            file.owner or "root",
-            file.group or "root",
+            _known(file.owner),
+            _known(file.group),
             "registry",
             source.endswith(".key") or (file.content is None and file.is_utf8),
         )
         if copy not in draft.copies:
             draft.copies.append(copy)
+
+
+def _known(name: str) -> str:
+    return name if name not in ("", "UNKNOWN") else "root"  # stat(1) on a number without a name
 
 
 def _is_current(draft: Draft, source: str, path: str) -> bool:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -283,7 +284,15 @@ def _unreadable(file: File) -> Problem | None:
 
 def _may_hold_certificate(file: File) -> bool:
     withheld = file.content is None and file.is_utf8  # it holds a key as well, or may not be read
-    return withheld or bool(_PEM.search(file.content or ""))
+    return withheld or any(map(_is_certificate, _PEM.findall(file.content or "")))
+
+
+def _is_certificate(pem: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 # As hosts.toml
@@ -389,6 +398,9 @@ def merged(table: Mapping[str, Any], wanted: Iterable[Row]) -> list[Row] | None:
     for keys, value in wanted:
         now = _at(table, keys)
         if now == value:
+            continue
+        if keys == ("mirrors", HUB, "endpoint") and now == [HUB_SERVER]:
+            lacking.append((keys, value))  # containerd's own default, which 1.4 writes out
             continue
         entry = _at(table, keys[:-1])
         if keys[0] == "mirrors" and (entry is not None or "*" in table.get("mirrors", {})):

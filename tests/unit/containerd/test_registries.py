@@ -14,7 +14,18 @@ from unshim.facts import File
 from unshim.registries import LoginSearch, hosts_toml, is_host, logged_in, merged, read, registry_of, rows
 
 CERTS_D = "/etc/containerd/certs.d"
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+PEM = """\
+-----BEGIN CERTIFICATE-----
+MIIBKzCB3qADAgECAhRyfnBgx+PaqR+Ejz8EkVsM6a5nlTAFBgMrZXAwDDEKMAgG
+A1UEAwwBeDAgFw0yNjExMjQxNDUxMDVaGA8yMTI2MTAzMTE0NTEwNVowDDEKMAgG
+A1UEAwwBeDAqMAUGAytlcAMhAN1rMU4QTH9qFOiqNFFrnotc1WGN1FjkNUGgwQNZ
+4L3zo1AwTjAdBgNVHQ4EFgQUImValU6OBFX5yRDCObl2ubVp3tkwHwYDVR0jBBgw
+FoAUImValU6OBFX5yRDCObl2ubVp3tkwDAYDVR0TBAUwAwEB/zAFBgMrZXADQQDA
+9Ve4dp3y4+0fOxUDlj/VtSUQDfD/hbUuwcLGhEC0FHLGZZ7/mo5V4cmh5xtcgseQ
+W3vGXOgyeE6GJGLTvcAJ
+-----END CERTIFICATE-----
+"""
+NOT_PEM = PEM.replace("MIIB", "MIIA")
 PULL = ["pull", "resolve"]
 
 
@@ -149,6 +160,11 @@ BASE = "/etc/docker/certs.d/r.example"
         ({f"{BASE}/c.cert": File(f"{BASE}/c.cert", "file", PEM)}, "registry-client-certificate", "has no key c.key"),
         ({f"{BASE}/c.key": File(f"{BASE}/c.key", "file")}, "registry-client-certificate", "has no certificate c.cert"),
         ({f"{BASE}/c.crt": File(f"{BASE}/c.crt", "file", "")}, "registry-ca-unusable", "no certificate in PEM form"),
+        (
+            {f"{BASE}/c.crt": File(f"{BASE}/c.crt", "file", NOT_PEM)},
+            "registry-ca-unusable",
+            "no certificate in PEM form",
+        ),
         ({f"{BASE}/c.crt": File(f"{BASE}/c.crt", "file", None, is_utf8=False)}, "registry-ca-unusable", "PEM"),
         (
             {f"{BASE}/c.crt": File(f"{BASE}/c.crt", "symlink", None, target="/gone")},
@@ -169,6 +185,11 @@ def test_a_file_this_user_may_not_read_is_carried_and_told():
     found = read({}, {path: File(path, "unreadable")}, ())
     assert found.certificates["r.example"].ca == (path,)
     assert [problem.id for problem in found.problems] == ["registry-file-unreadable"]
+
+
+def test_one_good_certificate_in_a_file_is_enough():
+    path = f"{BASE}/ca.crt"
+    assert read({}, {path: File(path, "file", NOT_PEM + "# mine\n" + PEM)}, ()).certificates["r.example"].ca == (path,)
 
 
 def test_symlinks_as_kubernetes_makes_them_are_files():
@@ -255,6 +276,14 @@ def test_tables_that_are_there_are_added_to_and_never_changed():
     assert merged({"configs": {"reg:5000": {"auth": {"username": "u"}}}}, wanted) == wanted
 
 
+def test_the_mirror_that_containerd_1_4_writes_out_by_default_is_nobodys_choice():
+    found = read({"registry-mirrors": ["https://m.example"]}, {}, ())
+    wanted = rows(found.registries[0], {}, CERTS_D)
+    default = {"mirrors": {"docker.io": {"endpoint": ["https://registry-1.docker.io"]}}}
+    assert merged(default, wanted) == [(("mirrors", "docker.io", "endpoint"), ["https://m.example"])]
+    assert merged({"mirrors": {"docker.io": {"endpoint": ["https://theirs"]}}}, wanted) is None
+
+
 # Properties
 
 LABEL = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9-]{0,8}[A-Za-z0-9])?", fullmatch=True)
@@ -290,6 +319,27 @@ def test_what_is_rendered_says_what_docker_s_settings_say(insecure, mirrors, tru
             wanted = sorted(f"{CERTS_D}/{host}/{name}.crt" for name in trusted[host])
             assert found[host]["host"][f"https://{host}"]["ca"] == wanted
             assert f"https://{host}" not in urls or found["docker.io"]["host"][f"https://{host}"]["ca"] == wanted
+
+
+@given(st.lists(HOST, max_size=4), st.lists(st.tuples(st.sampled_from(["http", "https"]), HOST), max_size=4),
+       st.dictionaries(HOST, st.sets(CERTIFICATE, min_size=1, max_size=3), max_size=3))  # fmt: skip
+def test_the_tables_say_what_the_files_say(insecure, mirrors, trusted):
+    """The same settings in both forms: who is asked in which order, without verification or with which CAs."""
+    paths = [f"/etc/docker/certs.d/{host}/{name}.crt" for host, names in trusted.items() for name in names]
+    settings = {"insecure-registries": insecure, "registry-mirrors": [f"{scheme}://{host}" for scheme, host in mirrors]}
+    new, old = hosts(settings, *paths), tables(settings, *paths)
+    for name, file in new.items():
+        urls = list(file["host"]) + ([file["server"]] if file["server"] not in file["host"] else [])
+        asked = old.get("mirrors", {}).get(name, {}).get("endpoint", [f"https://{name}"])
+        # containerd adds docker.io's own registry itself.
+        assert asked + (["https://registry-1.docker.io"] if name == "docker.io" else []) == urls
+        for url, host in file["host"].items():
+            tls = old.get("configs", {}).get(url.split("://")[1], {}).get("tls", {})
+            if url.startswith("https"):
+                assert tls.get("insecure_skip_verify", False) == host.get("skip_verify", False)
+                ca = host.get("ca", [])
+                directory = f"{CERTS_D}/{url.split('://')[1]}"
+                assert tls.get("ca_file") == (ca[0] if len(ca) == 1 else f"{directory}/ca-bundle.pem" if ca else None)
 
 
 @given(st.text(max_size=40))
