@@ -326,7 +326,7 @@ class Journal(object):
             self._restore_link(path, record["target"])
         if original is None:
             files.remove(path)
-            self._remove_directories(record)
+            self._remove_directories(path)
         else:
             attributes = {name: base64.b64decode(value) for name, value in record["attributes"].items()}
             files.write_atomically(
@@ -566,12 +566,16 @@ class Journal(object):
         os.rename(temporary, path)
         files.sync_directory(os.path.dirname(path))
 
-    def _remove_directories(self, record):
-        for directory in reversed(record["missing_directories"]):
+    def _remove_directories(self, path):
+        """Remove the directories above ``path`` that were made for any of our files: the last one leaves them empty."""
+        made = {one for record in self._data["files"].values() for one in record["missing_directories"]}
+        directory = os.path.dirname(os.path.abspath(files.final_path(path)))
+        while directory in made:
             try:
                 os.rmdir(directory)
             except OSError:
                 return  # somebody else uses it, or it is gone
+            directory = os.path.dirname(directory)
 
 
 def _empty(generation):

@@ -108,6 +108,17 @@ class TestFileCopies(unittest.TestCase):
         self.assertIn("copied from %s, mode 0600, sha256 " % self.source, shown["after"])
         self.assertNotIn("PRIVATE", shown["after"])
 
+    def test_rolled_back_with_others_beside_it(self):
+        """The first file is who made the directories; they go with the last."""
+        self.make()
+        other = os.path.join(os.path.dirname(self.path), "hosts.toml")
+        self.journal.remember_file(other, "registry", False)
+        self.write(other, b"x")
+        for path in self.journal.restorable(("registry",)):
+            self.journal.restore_file(path)
+        self.assertFalse(os.path.exists(os.path.join(self.root, "containerd")))
+        self.assertTrue(os.path.exists(self.source))
+
     def test_rolled_back(self):
         self.make()
         shown = self.journal.restore_file(self.path)
