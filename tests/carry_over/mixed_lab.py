@@ -35,7 +35,7 @@ IMAGES = {
 }
 ROLES = tuple(IMAGES.values())
 
-_LINE = re.compile(r'^(\S+) \S+ \S+ \[[^]]+\] "(\S+) (/v2/(\S+?)/(manifests|blobs)/[^? ]+)(?:\?(\S*))? [^"]*" (\d+) .* "([^"]*)"$', re.M)  # fmt: skip
+_LINE = re.compile(r'^(\S+) \S+ \S+ \[[^]]+\] "(\S+) (/v2/(\S+?)/(manifests|blobs)/[^? ]+)(?:\?(\S*))? [^"]*" (\d+) .* "([^"]*)"$', re.MULTILINE)  # fmt: skip
 
 
 @dataclass(frozen=True)

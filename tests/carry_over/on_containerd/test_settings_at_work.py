@@ -5,7 +5,18 @@ import os
 
 import pytest
 from mixed_lab import (
-    BOOKWORM, BULLSEYE, IMAGES, MIRROR, NAMESPACE, OPEN_FILES, PRIVATE, PROXY, ROLES, SECRETS, TRIXIE, WORKERS,
+    BOOKWORM,
+    BULLSEYE,
+    IMAGES,
+    MIRROR,
+    NAMESPACE,
+    OPEN_FILES,
+    PRIVATE,
+    PROXY,
+    ROLES,
+    SECRETS,
+    TRIXIE,
+    WORKERS,
 )  # fmt: skip
 
 
