@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cni, compat, containerd_config, containerd_imports, plan_registries
+from . import cni, compat, containerd_config, containerd_imports, plan_registries, registries
 from .kubelet_command_line import flag_value
 from .plan_container_settings import plan_container_settings
 from .plan_draft import Draft, same_endpoint
@@ -158,7 +158,7 @@ def plan_containerd(draft: Draft) -> None:
             f"{path} sets {', '.join(legacy)}, with which containerd {draft.containerd.version} does not load CRI",
             "Move them to hosts.toml files in /etc/containerd/certs.d.",
         )
-    elif legacy:
+    elif legacy and registries.reads_hosts_toml(draft.containerd.version):
         draft.warn(
             "legacy-registry-config",
             f"{path} sets {', '.join(legacy)}; they stay, and containerd then reads no hosts.toml files",

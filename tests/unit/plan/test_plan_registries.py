@@ -57,7 +57,7 @@ def carried_out(facts, made):
     """Do to facts what containerd_config does to a node, its journal included."""
     written, files = {}, []
     for change in made.files:
-        if change.role == "registry":
+        if change.role in ("registry", "containerd_config") and change.stage == "prepare":
             files.append(file(change.path, change.after, change.mode))
             written[change.path] = files[-1].sha256
     for copy in made.copies:
@@ -92,6 +92,20 @@ def test_what_was_carried_out_is_not_planned_again(worker):
     facts = laid(worker(), *NODE)
     again, files, copies = planned(carried_out(facts, planned(facts)[0]))
     assert (files, copies, ids(again)) == (set(), set(), [])
+
+
+def test_tables_of_containerd_1_4_are_not_planned_again(worker):
+    facts = laid(
+        worker({"containerd": {"version": "1.4.13"}, "packages": {"containerd": {"version": "1.4.13"}}}), *NODE
+    )
+    made, _, copies = planned(facts)
+    assert copies == {"t.example/ca.crt", "t.example/c.cert", "t.example/c.key"}
+    config = next(change.after for change in made.files if change.path == CONFIG)
+    assert 'ca_file = "/etc/containerd/certs.d/t.example/ca.crt"' in config and "config_path" not in config
+    again, files, copies = planned(carried_out(facts, made))
+    assert (files, copies, ids(again)) == (set(), set(), [])
+    assert "legacy-registry-config" not in [finding.id for finding in again.findings]
+    assert CONFIG not in [change.path for change in again.files]
 
 
 def test_a_run_cut_short_goes_on(worker):
