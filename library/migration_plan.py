@@ -40,6 +40,28 @@ options:
         description: Package version to install; empty means the installed one, else the candidate.
         type: str
         default: ""
+      containerd_method:
+        description: Where containerd comes from on a node that has none.
+        type: str
+        choices: [package, docker_repo, archive]
+        default: package
+      containerd_archives:
+        description: Release archives, as M(containerd_install) takes them.
+        type: list
+        elements: dict
+        default: []
+      docker_repository_url:
+        description: Base address of Docker's repository or a mirror; empty means Docker's own.
+        type: str
+        default: ""
+      docker_repository_key:
+        description: Key of that repository, a URL or a file on the controller; empty means the C(gpg) beside its packages.
+        type: str
+        default: ""
+      docker_repository_fingerprint:
+        description: Fingerprint the key must have; empty means Docker's for Docker's own repository, and any for another.
+        type: str
+        default: ""
       containerd_root:
         description: Directory for containerd's data; empty means where it is, or Docker's disk if only there is room.
         type: str
@@ -57,15 +79,15 @@ options:
         type: list
         elements: str
         default: []
-      all_images:
-        description: Move every image, not only those of the node's pods.
-        type: bool
-        default: false
       no_proxy:
         description: More hosts, domains and networks that containerd must reach without a proxy, where Docker has one.
         type: list
         elements: str
         default: []
+      all_images:
+        description: Move every image, not only those of the node's pods.
+        type: bool
+        default: false
 extends_documentation_fragment:
   - unshim.attributes
   - unshim.action

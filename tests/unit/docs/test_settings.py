@@ -30,12 +30,19 @@ def shown(value):
     return "(empty)" if value in ("", []) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
+def marked(text):
+    return re.sub(r"\b[CEO]\(([^)]*)\)", r"`\1`", text)
+
+
 def page():
     rows = []
     for name, option in options().items():
-        meaning = re.sub(r"\b[CEO]\(([^)]*)\)", r"`\1`", option["description"])
+        meaning = marked(option["description"])
         if "choices" in option:
             meaning += " One of " + ", ".join(f"`{choice}`" for choice in option["choices"] if choice) + "."
+        if "options" in option:
+            keys = (f"`{key}` ({marked(value['description']).rstrip('.')})" for key, value in option["options"].items())
+            meaning += f" Keys of an entry: {', '.join(keys)}."
         rows.append(f"| `{name}` | {option['type']} | {shown(option['default'])} | {meaning} |\n")
     return HEAD + "".join(rows)
 
