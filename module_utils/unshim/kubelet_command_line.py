@@ -45,6 +45,7 @@ class Value:
     append_at: int
     text: str = ""  # of a variable: its whole value
     unknown: str = ""  # a specifier in it that cannot be told
+    bare: bool = False  # of an environment file, and in no quotes of the file's
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,10 @@ def resolve(unit: Unit, files: Mapping[str, File], known: Mapping[str, str] | No
             missing.append(pattern)
         for path, text in texts:
             for assignment in parse_environment_file(path, text):
-                _add(values, variables, path, assignment.line, assignment.name, assignment.value, assignment.append_at)
+                chars = assignment.value
+                _add(values, variables, path, assignment.line, assignment.name, chars, assignment.append_at)
+                if values and values[-1].variable == assignment.name and chars:
+                    values[-1] = replace(values[-1], bare=text[chars[0].start - 1] not in "'\"")
     for path, directive in service.unset:
         for word in split_words(path, directive.line, directive.value, False):
             name, equals, value = word.text.partition("=")
@@ -459,7 +463,7 @@ def switch_runtime(
     for number in {*by_value, *appended}:
         row = line.values[number]
         text = files[row.path].content or ""
-        edits.setdefault(row.path, []).extend(edit_words(text, row.words, by_value.get(number, {})))
+        edits.setdefault(row.path, []).extend(edit_words(text, row.words, by_value.get(number, {}), row.bare))
         if number in appended:
             separator = " " if row.words else ""
             edits[row.path].append((row.append_at, row.append_at, separator + " ".join(appended[number])))

@@ -105,7 +105,9 @@ def _replacement(text: str, key: yaml.Node, value: yaml.Node, new: str | int, is
     return start, end, written
 
 
-def _addition(text: str, node: yaml.Node | None, absent: Mapping[str, str | int], is_json: bool) -> tuple[int, int, str]:
+def _addition(
+    text: str, node: yaml.Node | None, absent: Mapping[str, str | int], is_json: bool
+) -> tuple[int, int, str]:
     if is_json and node is not None:
         inside = node.start_mark.index + 1
         gap = re.match(r"\s*", text[inside:])[0] if node.value else ""  # type: ignore[index]

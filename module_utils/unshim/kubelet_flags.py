@@ -284,13 +284,17 @@ def _escaped(value: Sequence[Char], index: int, of_variable: bool, chars: list[C
     return index + 1
 
 
-def edit_words(text: str, words: Sequence[Word], changes: Mapping[int, str | None]) -> list[tuple[int, int, str]]:
+def edit_words(
+    text: str, words: Sequence[Word], changes: Mapping[int, str | None], bare: bool = False
+) -> list[tuple[int, int, str]]:
     """Return the edits (start, end, replacement) that carry out ``changes`` on one value.
 
     Args:
         words: all words of the value, in order.
         changes: by index: None takes the word out with the blanks behind it (or before it, if it is the last), a string
             replaces it.
+        bare: the value is that of an environment file and in no quotes of the file's. A quote at its very beginning would be
+            one of the file's, so one that comes there is protected.
     """
     edits: list[tuple[int, int, str]] = [
         (words[i].start, words[i].end, new) for i, new in changes.items() if new is not None
@@ -314,7 +318,9 @@ def edit_words(text: str, words: Sequence[Word], changes: Mapping[int, str | Non
         if re.search(r"\n[ \t]*[#;]", text[wider[0] : wider[1]]):  # a comment between continued lines stays
             edits += [(word.start, word.end, "") for word in words[first:index]]
         else:
-            edits.append((*wider, ""))
+            quote_first = bare and first == 0 and index < len(words) and index not in changes
+            protection = "\\" if quote_first and text[words[index].start] in "'\"" else ""
+            edits.append((*wider, protection))
     return edits
 
 

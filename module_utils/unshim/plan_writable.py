@@ -5,17 +5,17 @@ from __future__ import annotations
 from .plan_draft import JOURNAL, Draft
 
 _FILE = {
-    "immutable": ("has the immutable attribute, so it cannot be changed", "chattr -i {}"),
-    "append-only": ("has the append-only attribute, so it cannot be changed", "chattr -a {}"),
+    "immutable": ("has the immutable attribute, so it cannot be changed", "Run chattr -i {}"),
+    "append-only": ("has the append-only attribute, so it cannot be changed", "Run chattr -a {}"),
     "mounted": (
         "has something mounted on it, so it cannot be replaced",
-        "change what is mounted there, or umount {}",
+        "Change what is mounted there, or run umount {}",
     ),
 }
 _DIRECTORY = {
-    "immutable": ("has the immutable attribute", "chattr -i {}"),
-    "append-only": ("has the append-only attribute", "chattr -a {}"),
-    "read-only": ("is on a read-only file system", "mount it read-write"),
+    "immutable": ("has the immutable attribute", "Run chattr -i {}"),
+    "append-only": ("has the append-only attribute", "Run chattr -a {}"),
+    "read-only": ("is on a read-only file system", "Mount it read-write"),
 }
 
 
@@ -42,7 +42,7 @@ def check_writable(draft: Draft) -> None:
 
 
 def _block(draft: Draft, problem: str, remedy: str) -> None:
-    draft.block("not-writable", problem, f"{remedy[:1].upper()}{remedy[1:]}, and plan again.")
+    draft.block("not-writable", problem, f"{remedy}, and plan again.")
 
 
 def _nearest(path: str, looked_at: dict[str, str]) -> str:

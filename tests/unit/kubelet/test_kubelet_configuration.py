@@ -94,7 +94,10 @@ def test_drop_ins_are_laid_over_one_another():
 
 KEY = st.sampled_from(["apiVersion", "clusterDNS", "containerRuntimeEndpoint", "containerLogMaxSize", "featureGates"])
 VALUE = st.one_of(
-    st.integers(0, 99), st.booleans(), st.text("ab:#-'\" é", max_size=8), st.lists(st.text("xy", max_size=3), max_size=3)
+    st.integers(0, 99),
+    st.booleans(),
+    st.text("ab:#-'\" é", max_size=8),
+    st.lists(st.text("xy", max_size=3), max_size=3),
 )
 COMMENT = st.text("abc #:'\"-{[é", max_size=12)
 
@@ -112,7 +115,9 @@ def test_what_is_set_is_read_back_and_the_rest_stays(data, comments, wanted, sty
     else:
         kept = [f"# {comment}" for comment in comments]
         pairs = [yaml.safe_dump({key: value}, allow_unicode=True) for key, value in data.items()]
-        text = "".join(f"{comment}\n{pair}" for comment, pair in zip(kept, [*pairs, "", "", "", "", "", ""], strict=False))
+        text = "".join(
+            f"{comment}\n{pair}" for comment, pair in zip(kept, [*pairs, "", "", "", "", "", ""], strict=False)
+        )
         if style == "lines at the end":
             text = text.rstrip("\n")
         text = text.replace("\n", "\r\n") if style == "crlf" else text

@@ -67,7 +67,7 @@ def test_read_only_file_systems_and_mounted_files(folder):
     script = observe.probe_script()
     script = (
         script[: script.rindex("main <")]
-        + f"""
+        + """
       exec 2>/dev/null; unset IFS; find_timeout; files_done=$NEWLINE
       mount -t tmpfs -o ro none "$1/ro" && mount --bind "$1/other" "$1/bound" || exit 77
       printf '@@unshim-probe 1\\n'; file "$1/ro/new/file"; file "$1/bound"; show_obstacles; printf '@@unshim-probe-end\\n'
