@@ -90,7 +90,9 @@ class Draft:
 
     @property
     def endpoint(self) -> str:
-        return self.settings.cri_endpoint
+        """Where the kubelet will find containerd; a bare path is a socket's."""
+        given = self.settings.cri_endpoint
+        return f"unix://{given}" if given.startswith("/") else given
 
     @property
     def docker_was_stopped_by_us(self) -> bool:

@@ -247,6 +247,30 @@ def test_environment_files_of_a_unit(tmp_path):
     assert seen == [f"{tmp_path}/one.env", f"{tmp_path}/two.env", "/absent"]
 
 
+def test_environment_files_as_systemd_has_them(tmp_path):
+    """A unit's %H is expanded by systemd alone; its word on the files is in the answer to systemctl show."""
+    (tmp_path / "a.env").write_text("")
+    (tmp_path / "b.env").write_text("")
+    shown = (
+        "@@unit docker.service\nEnvironmentFiles=/etc/default/docker (ignore_errors=yes)\n\n@@unit kubelet.service\n"
+        f"Id=kubelet.service\nEnvironmentFiles=/etc/default/node-1 (ignore_errors=yes)\nEnvironmentFiles={tmp_path}/*.env (ignore_errors=no)\n\n"
+    )
+    seen = call(f"units={quote(shown)}; loaded_environment_files kubelet.service").split()
+    assert seen == ["/etc/default/node-1", f"{tmp_path}/a.env", f"{tmp_path}/b.env"]
+
+
+def test_docker_is_asked_where_the_kubelet_asks_it_if_nowhere_else():
+    for arguments, socket in (
+        ("--docker-endpoint=unix:///srv/docker.sock", "/srv/docker.sock"),
+        ("--docker-endpoint=tcp://127.0.0.1:2375", "/absent.sock"),
+        ("--v=2", "/absent.sock"),
+    ):
+        snippet = (
+            f"DOCKER_SOCKET=/absent.sock; kubelet_arguments={quote(arguments)}; find_docker_socket; echo $DOCKER_SOCKET"
+        )
+        assert call(snippet).strip() == socket
+
+
 @pytest.mark.parametrize(
     "imports, expected",
     [

@@ -287,7 +287,7 @@ def test_no_facts_whatever_make_it_fail(worker, data):
             old = place[target[-1]]
         except (KeyError, IndexError, TypeError):
             continue
-        if isinstance(old, str) or old is None:
+        if isinstance(old, str) or (old is None and target[-1] == "content"):
             place[target[-1]] = value
         elif isinstance(old, bool):
             place[target[-1]] = not old
