@@ -135,6 +135,11 @@ _PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 _NO_SETTING = ("config-file", "help", "validate", "version")
 
 
+def flag_of(key: str) -> str:
+    """Return the flag that gives a key of daemon.json, without its dashes."""
+    return next((flag for flag, name in (*_LISTS.items(), *_OBJECTS.items()) if name == key), key)
+
+
 @dataclass(frozen=True)
 class Flag:
     name: str  # the long one
