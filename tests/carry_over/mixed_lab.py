@@ -88,9 +88,10 @@ class MixedLab(Lab):
         rows = [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()[1:]]
         return {row[0]: " ".join(row[1:3]) for row in rows}
 
-    def log_files(self, pattern, node):
-        """Return the sizes of the files of a container's log."""
-        return [int(size) for size in self.on(node, f"stat -c %s {pattern}").split()]
+    def log_files(self, node, directory, pattern="*"):
+        """Return {name: size} of the files of a container's log; links to what Docker wrote are none."""
+        lines = self.on(node, f"find {directory} -type f -name '{pattern}' -printf '%f %s\\n'").splitlines()
+        return {name: int(size) for name, size in map(str.split, lines)}
 
     def eventually(self, look, seconds=60):
         """Return what ``look`` returns once that is true, else the last it returned."""

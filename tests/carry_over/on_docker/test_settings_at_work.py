@@ -58,9 +58,9 @@ def test_a_talkative_pods_log_is_rotated(lab, node):
     status = next(s for s in lab.sample(node)["status"]["containerStatuses"] if s["name"] == "chatty")
     container = status["containerID"].removeprefix("docker://")
     root = lab.on(node, "docker info --format '{{.DockerRootDir}}'").strip()
-    pattern = f"{root}/containers/{container}/{container}-json.log*"
-    assert lab.eventually(lambda: len(lab.log_files(pattern, node)) == 3)
-    assert max(lab.log_files(pattern, node)) <= 1_000_000 + 20_000
+    look = (node, f"{root}/containers/{container}", "*-json.log*")
+    assert lab.eventually(lambda: len(lab.log_files(*look)) == 3)
+    assert max(lab.log_files(*look).values()) <= 1_000_000 + 20_000
 
 
 def test_default_runtime_leaves_its_mark(lab):
