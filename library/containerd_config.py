@@ -313,6 +313,11 @@ def to_do(module):
     return follow + files.pending([one for one in module.params["files"] if one not in follow])
 
 
+def in_order(changes):
+    """Return the changes with containerd's own file last: a power cut must not leave it naming a file that is not there."""
+    return sorted(changes, key=lambda one: one["role"] == "containerd_config" and one["path"].endswith(".toml"))
+
+
 def check_root(module, pending):
     """Make sure that a new data directory, if one is to be, can be taken into use now."""
     for change in pending:
@@ -380,7 +385,7 @@ def present(module):
         try:
             for copy in copies:
                 file_copies.apply(copy, journal)
-            for change in pending:
+            for change in in_order(pending):
                 files.apply_change(change, journal, False)
             if reload:
                 systemd.daemon_reload()

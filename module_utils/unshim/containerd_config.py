@@ -144,8 +144,20 @@ def has_deprecated_default_runtime(data: dict[str, Any]) -> bool:
 
 def address(data: dict[str, Any]) -> str:
     """Return the socket the file makes containerd listen on, "" for its default."""
-    value = _get(data, ("grpc",)).get("address")
+    table = _get(data, ("grpc",)) if schema(data) < 4 else _get(data, ("plugins", "io.containerd.server.v1.grpc"))
+    value = table.get("address")
     return value if isinstance(value, str) else ""
+
+
+def ignored_tables(data: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a file of version 4 says in vain: containerd 2.3 takes these from files of older versions only.
+
+    Source: containerd v2.3 cmd/containerd/server/config/config.go, serviceMigrate; nothing else reads them.
+    """
+    if schema(data) < 4:
+        return ()
+    found = [f"[{name}]" for name in ("grpc", "ttrpc", "metrics") if _get(data, (name,))]
+    return (*found, "[debug] address") if _get(data, ("debug",)).get("address") else tuple(found)
 
 
 def root(data: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import containerd_config, rlimits, runtimes, snapshotter
+from . import compat, containerd_config, rlimits, runtimes, snapshotter
 from .plan_data_root import mount_of
 from .plan_draft import Draft
 
@@ -84,7 +84,7 @@ def _limits(draft: Draft, data: dict[str, Any]) -> str:
     pod = facts.limits.get("pod", {})
     if not pod and draft.file(rlimits.SPEC).content is not None:
         return rlimits.SPEC  # planned while there were pods to measure
-    if draft.containerd.wanted != draft.containerd.installed or not facts.containerd.installed:
+    if compat.parse_version(version) != compat.parse_version(facts.containerd.version):
         if configured or pod:
             draft.note(
                 "limits-planned-later",
@@ -175,7 +175,8 @@ def _warn_lost(draft: Draft, lost: rlimits.Limits, after: rlimits.Limits, why: s
 
 
 def _snapshotter(draft: Draft, data: dict[str, Any]) -> str:
-    if containerd_config.snapshotter(data):
+    draft.snapshotter = containerd_config.snapshotter(data)
+    if draft.snapshotter:
         return ""
     facts = draft.facts
     directory = draft.containerd_root or draft.containerd_root_now
@@ -188,4 +189,5 @@ def _snapshotter(draft: Draft, data: dict[str, Any]) -> str:
         draft.block("snapshotter-unusable", choice.problem, choice.remedy)
     if choice.note:
         draft.note("snapshotter", choice.note)
+    draft.snapshotter = choice.name
     return choice.name

@@ -150,6 +150,13 @@ def plan_containerd(draft: Draft) -> None:
             f"{path} makes containerd listen on {listens}, not on {draft.endpoint}",
             f"Set unshim_cri_endpoint to unix://{listens}, or correct {path}.",
         )
+    ignored = containerd_config.ignored_tables(data)
+    if ignored:
+        draft.warn(
+            "containerd-config-ignored",
+            f"{path} is of version 4, in which containerd reads no {', '.join(ignored)}",
+            "Write them as tables of io.containerd.server.v1.grpc, .ttrpc, .metrics and .debug under plugins.",
+        )
     legacy = containerd_config.legacy_registry_keys(data)
     if legacy and (compat.parse_version(draft.containerd.version) or (0, 0, 0)) >= (2, 2, 0):
         # containerd#12612: 2.2 sets config_path itself, and then refuses to load CRI beside mirrors.

@@ -1,5 +1,6 @@
 """The version tables, asked as the planner asks them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_which_kubelet_runs_on_which_containerd(kubelet, containerd, works):
     if bad:
         assert kubelet in bad[0]
         assert containerd in bad[0]
-        assert "containerd" in bad[1]
+        assert ("1.4 to 1.7" if kubelet < "1.23" else "containerd 1.6 or newer") in bad[1]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,25 @@ def test_only_dockershims_flags_are_taken_out():
         "docker",
     )
     assert [name for name in gone if not compat.dockershim_reason(name)] == []
+
+
+@pytest.mark.parametrize("kubelet", [f"1.{minor}.0" for minor in range(16, 37)])
+def test_what_is_refused_names_a_containerd_that_works(kubelet):
+    releases = ["1.4.13", "1.5.18", "1.6.20", "1.7.24", "2.0.5", "2.1.9", "2.2.0", "2.3.4"]
+    works = [release for release in releases if compat.incompatibility(kubelet, release) is None]
+    assert works
+    for release in set(releases) - set(works):
+        _, remedy = compat.incompatibility(kubelet, release)
+        named = re.findall(r"\d+\.\d+", remedy)
+        assert any(release.startswith(named[0]) for release in works), remedy
+
+
+@pytest.mark.parametrize(
+    "containerd, newest",
+    [("1.4.13", 2), ("1.6.20", 2), ("1.7.24", 2), ("2.0.0", 3), ("2.1.9", 3), ("2.2.0", 3), ("2.3.0", 4)],
+)
+def test_the_newest_file_a_containerd_reads(containerd, newest):
+    assert compat.newest_schema(containerd) == newest
 
 
 @pytest.mark.parametrize("containerd, schema", [("1.4.13", 2), ("1.7.24", 2), ("2.0.0", 3), ("2.3.4", 3), ("", 2)])

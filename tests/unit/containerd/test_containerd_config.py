@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from unshim.containerd_config import (
     ConfigError,
     ContainerdSettings,
+    address,
     cni_directories,
     default_runtime,
     has_deprecated_default_runtime,
+    ignored_tables,
     legacy_registry_keys,
     parse,
     registry_config_path,
@@ -327,3 +329,23 @@ def test_any_file_is_edited_or_refused(text, version):
     assert sandbox_image(parse(after)) == "k8s.gcr.io/pause:3.2"
     assert default_runtime(parse(after)) == "crun"
     assert render(after, version, FULL) == after
+
+
+V4 = 'version = 4\n[grpc]\naddress = "/run/x.sock"\n[metrics]\naddress = ":1338"\n[debug]\nlevel = "info"\n'
+
+
+def test_what_a_file_of_version_4_says_in_vain():
+    data = parse(V4)
+    assert ignored_tables(data) == ("[grpc]", "[metrics]")
+    assert address(data) == ""
+    own = '[plugins."io.containerd.server.v1.grpc"]\naddress = "/run/y.sock"\n'
+    assert address(parse(V4 + own)) == "/run/y.sock"
+    before = parse(V4.replace("version = 4", "version = 3"))
+    assert (ignored_tables(before), address(before)) == ((), "/run/x.sock")
+    assert ignored_tables(parse('version = 4\n[debug]\naddress = "/x"\n')) == ("[debug] address",)
+
+
+def test_a_file_of_version_4_stays_one():
+    after = render(V4, "2.3.4", FULL)
+    assert after.startswith(V4)
+    assert (sandbox_image(parse(after)), default_runtime(parse(after))) == (FULL.sandbox_image, "crun")

@@ -120,6 +120,12 @@ class TestContainerdConfig:
         again = self.present(self.config_change("new\n"))
         assert (again["changed"], again["restarted"], self.node.calls()) == (False, False, [])
 
+    def test_a_file_that_the_configuration_names_is_there_before_it(self):
+        spec = self.config.with_name("spec.json")
+        config = self.config_change("base_runtime_spec\n")
+        assert self.present(config, change(spec, None, "{}", role="containerd_config"))["restarted"]
+        assert spec.stat().st_mtime_ns < self.config.stat().st_mtime_ns
+
     def test_a_restart_that_would_take_containers_along_is_refused(self):
         self.node.unit("containerd.service", KillMode="control-group")
         result = self.present(self.config_change("new\n"))

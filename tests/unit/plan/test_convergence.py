@@ -58,7 +58,8 @@ def carried_out(facts, made):
     facts = with_unit(facts, "kubelet.service", active_state="inactive")
     yield "kubelet stopped", facts
     docker = replace(facts.docker, answers=False, containers=(), images=(), cgroup_driver="")
-    facts = replace(facts, docker=replace(docker, command_line=(), environment=None))
+    limits = {name: one for name, one in facts.limits.items() if name != "pod"}  # there is none to look at any more
+    facts = replace(facts, docker=replace(docker, command_line=(), environment=None), limits=limits)
     for name in ("docker.socket", "docker.service"):
         facts = with_unit(facts, name, active_state="inactive")
         yield f"stopped {name}", facts
@@ -76,6 +77,14 @@ def carried_out(facts, made):
         facts = with_journal(facts, state)
         yield state, facts
 
+
+LIMITS = {
+    "limits": {
+        "pod": {"nofile": [20000, 30000], "core": [0, -1], "nproc": [-1, -1]},
+        "containerd": {"nofile": [1048576, 1048576], "core": [-1, -1], "nproc": [-1, -1]},
+    },
+    "containerd": {"oci_spec": '{"ociVersion": "1.0.2", "process": {"cwd": "/"}}'},
+}
 
 # What a node can be besides the recorded one, as changes to its facts.
 NODES = {
@@ -100,6 +109,21 @@ NODES = {
                 "--cni-bin-dir=/opt/cni/bin",
             ]
         },
+    },
+    "limits, arguments of a runtime": {
+        **LIMITS,
+        "files": {
+            "/etc/docker/daemon.json": {
+                "content": '{"default-runtime": "lab-runc", "insecure-registries": ["unshim-registry:5000"], "runtimes": '
+                '{"lab-runc": {"path": "/usr/local/sbin/lab-runc", "runtimeArgs": ["--debug"]}},'
+                '"default-ulimits": {"nofile": {"Name": "nofile", "Soft": 20000, "Hard": 30000}}}'
+            }
+        },
+    },
+    "limits on containerd 1.4": {
+        **LIMITS,
+        "packages": {"containerd": {"version": "1.4.13~ds1-1", "candidate": "1.4.13~ds1-1"}},
+        "containerd": {"version": "1.4.13~ds1"},
     },
     "other CNI directories": {
         "files": {
