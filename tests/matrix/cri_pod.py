@@ -15,13 +15,14 @@ from unshim_node import cri
 from unshim_node.protobuf_wire import field, integer, message, text
 
 SOCKET = "/run/containerd/containerd.sock"
+UID = "unshim-matrix-1"
 SLICE = "kubepods.slice"
 LOGS = "/var/log/pods/unshim-matrix"
 COMMAND = ["sh", "-c", "echo it runs; cd /tmp; echo it answers >index.html; exec httpd -f -p 8080"]
 
 
 def sandbox_config():
-    metadata = field(1, "matrix") + field(2, "unshim-matrix-1") + field(3, "default")
+    metadata = field(1, "matrix") + field(2, UID) + field(3, "default")
     return field(1, metadata) + field(2, "matrix") + field(3, LOGS) + field(8, field(1, SLICE))
 
 
@@ -68,6 +69,9 @@ class Pods(cri.Client):
         """Return what there is to see of a pod with one container of ``image``, which is removed again."""
         seen = {"api": self.api, "network_ready": self.status()["NetworkReady"].status}
         seen["image"] = text(self._image("PullImage", field(1, field(1, image))), 1)
+        for one in self.pod_sandboxes():
+            if one.uid == UID:  # an earlier run's that failed
+                self.remove_pod_sandbox(one.id)
         sandbox = text(self._runtime("RunPodSandbox", field(1, sandbox_config())), 1)
         try:
             request = field(1, sandbox) + field(2, container_config(image)) + field(3, sandbox_config())
