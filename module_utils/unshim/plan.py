@@ -212,6 +212,7 @@ def _keep(draft: Draft) -> None:
         data = containerd_config.parse(draft.text(containerd_config.PATH) or "")
     except containerd_config.ConfigError:
         data = {}
+    draft.snapshotter = containerd_config.snapshotter(data)
     plugins, conf = containerd_config.cni_directories(data)
     draft.cni_bin_dir, draft.cni_conf_dir = plugins or cni.BIN_DIR, conf or cni.CONF_DIR
     draft.sandbox_image = (

@@ -51,6 +51,7 @@ class Draft:
     cni_conf_dir: str = ""
     containerd_root_now: str = "/var/lib/containerd"
     containerd_root: str = ""
+    snapshotter: str = ""
     journal: dict[str, Any] = field(default_factory=dict)
     argv: tuple[str, ...] = ()  # what the kubelet runs with now; from its files if it does not run
     argv_after: tuple[str, ...] = ()
@@ -200,6 +201,7 @@ class Draft:
             cni_conf_dir=self.cni_conf_dir,
             containerd_root_now=self.containerd_root_now,
             containerd_root=self.containerd_root,
+            snapshotter=self.snapshotter,
             is_control_plane=self.file(f"{MANIFESTS}/kube-apiserver.yaml").kind != "missing",
             packages=tuple(self.packages),
             repository=self.repository,

@@ -261,3 +261,23 @@ def test_facts_of_a_full_disk_survive_the_way_through_ansible(worker, settings_o
     made = plan.make(worker(node()), settings_of(), "w1")
     assert records.from_data(type(made), records.to_data(made)) == made
     assert Settings().containerd_root == "" and plan_data_root.DEFAULT == made.containerd_root_now
+
+
+def test_images_are_unpacked_for_the_snapshotter_that_will_be_used(worker, settings_of):
+    assert plan.make(worker(), settings_of(), "w1").snapshotter == ""
+    btrfs = node(docker=disk("/data", filesystem="btrfs"))
+    btrfs["docker"]["storage_driver"] = "btrfs"
+    btrfs["files"]["/etc/docker/daemon.json"]["content"] = '{"data-root": "/data/docker", "storage-driver": "btrfs"}'
+    made = plan.make(worker(btrfs), settings_of(), "w1")
+    (config,) = [change for change in made.files if change.path == CONFIG and change.stage == "switch"]
+    assert made.snapshotter == "btrfs" == containerd_config.snapshotter(containerd_config.parse(config.after))
+    own = worker(
+        {
+            "files": {
+                CONFIG: {
+                    "content": 'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd]\nsnapshotter = "native"\n'
+                }
+            }
+        }
+    )
+    assert plan.make(own, settings_of(), "w1").snapshotter == "native"
