@@ -59,4 +59,7 @@ def test_a_proxys_password_is_hidden_without_a_scheme_too():
 
 def test_secrets_are_hidden_at_any_depth():
     value = {"a": [{"awslogs-credentials-endpoint": "x", "Token": "y"}], "env": "fine"}
-    assert carry_over.shown("log-opts", value) == '{"a": [{"awslogs-credentials-endpoint": "***", "Token": "***"}], "env": "fine"}'
+    assert (
+        carry_over.shown("log-opts", value)
+        == '{"a": [{"awslogs-credentials-endpoint": "***", "Token": "***"}], "env": "fine"}'
+    )
