@@ -315,6 +315,12 @@ def drives(row: OsRow, package_manager: str) -> bool:
 CONTAINERD_PACKAGES = ("containerd", "containerd.io", "moby-containerd")
 
 
+def lists_absent(facts: Facts) -> bool:
+    """Return whether nobody has fetched the package lists of this node yet, as cloud images come."""
+    known = facts.os.package_manager in ("apt", "dnf", "yum", "zypper")
+    return known and not any(package.candidate for package in facts.packages.values())
+
+
 @dataclass(frozen=True)
 class ContainerdChoice:
     """Which containerd a node will have; ``problem`` is set where there is none to be had."""
@@ -369,9 +375,7 @@ def choose(facts: Facts, package: str, version: str, method: str = "package", ar
         and name
         and (
             method == "docker_repo"  # the repository, and with it the version, comes with the installation
-            or facts.os.package_manager in ("apt", "dnf", "yum", "zypper")
-            # as cloud images come: nobody has fetched the package lists yet
-            and not any(p.candidate for p in facts.packages.values())
+            or lists_absent(facts)
         )
     ):
         return ContainerdChoice(package=name, lists_absent=True)

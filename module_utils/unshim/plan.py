@@ -117,7 +117,7 @@ def _plan_provision(draft: Draft) -> None:
     choose_containerd_root(draft)
     if row.cni and not any(archive.name == "cni" for archive in settings.containerd_archives):
         known = facts.packages.get(row.cni)
-        if known is not None and not known.version and (known.candidate or draft.containerd.lists_absent):
+        if known is not None and not known.version and (known.candidate or compat.lists_absent(facts)):
             draft.packages.append(
                 PackageChange(row.cni, "prepare", "", known.candidate, "containerd calls CNI plugins for pods")
             )

@@ -42,7 +42,7 @@ def plan_companions(draft: Draft) -> None:
         return
     for name in row.companions:
         known = draft.facts.packages.get(name)
-        if known is not None and not known.version and (known.candidate or choice.lists_absent):
+        if known is not None and not known.version and (known.candidate or compat.lists_absent(draft.facts)):
             # Of the very same version: another one would drag containerd along.
             draft.packages.append(PackageChange(name, "prepare", "", choice.wanted, f"comes with {choice.package}"))
 

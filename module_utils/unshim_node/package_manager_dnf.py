@@ -15,7 +15,7 @@ from .package_manager import Transaction, matching, rpm_installed, run_locked, w
 
 NAME = "dnf"
 RELEASE = "dnf versionlock delete %s"
-# dnf 4: "Waiting for process with pid", ended by exit_on_lock; yum 3: "Another app is currently holding the yum lock";
+# dnf 4 with exit_on_lock: "metadata already locked by 123"; yum 3: "Another app is currently holding the yum lock";
 # dnf 5: "Failed to obtain ... lock".
 LOCKED = re.compile(
     r"(?i)waiting for process with pid|holding the yum lock|already locked by|failed to obtain.*lock|exit_on_lock"
@@ -63,7 +63,7 @@ def available(name: str, version: str) -> bool:
 
 def update_lists() -> None:
     """Read the repositories anew."""
-    _run(["makecache"] + (["fast"] if _is_yum() else []))
+    _run(_lock_options() + ["makecache"] + (["fast"] if _is_yum() else []))
 
 
 def simulate(wanted: Dict[str, str]) -> Transaction:
@@ -197,7 +197,7 @@ def cannot_hold() -> str:
 
 def hold(names: List[str]) -> None:
     """Lock the packages in their installed versions."""
-    _run(["-C", "versionlock", "add"] + names)
+    _run(["-C"] + _lock_options() + ["versionlock", "add"] + names)
 
 
 def _program() -> str:
@@ -225,9 +225,12 @@ def _options():
     options = ["--setopt=metadata_expire=-1"]  # what was simulated is what is installed
     if not _is_yum():
         options.append("--setopt=install_weak_deps=False")
-    if not _is_dnf5():
-        options.append("--setopt=exit_on_lock=True")
-    return options
+    return options + _lock_options()
+
+
+def _lock_options():
+    """dnf 4 and yum 3 would wait for a lock for ever; dnf 5 does not wait."""
+    return [] if _is_dnf5() else ["--setopt=exit_on_lock=True"]
 
 
 def _specs(wanted):
@@ -252,14 +255,11 @@ def _said(result):
     start = next(
         (i for i, line in enumerate(lines) if re.match(r"(?i)error|no match|failed|argument|problem", line)), 0
     )
-    return (
-        "; ".join(re.sub(r"^Error: ", "", line) for line in lines[start : start + 6])
-        or "no reason given"
-    )
+    return "; ".join(re.sub(r"^Error: ", "", line) for line in lines[start : start + 6]) or "no reason given"
 
 
 def _cached(arguments):
-    return commands.run([_program(), "-q", "-C"] + arguments, timeout=120, check=False)
+    return run_locked([_program(), "-q", "-C"] + _lock_options() + arguments, _waits, _said, good=(0, 1))
 
 
 def _run(arguments):

@@ -291,7 +291,8 @@ def unset_links(changes: dict) -> None:
         if before:
             _link(path, before)
         else:
-            files.remove(path)
+            os.unlink(path)  # the link, not what it leads to
+            files.sync_directory(os.path.dirname(path))
 
 
 def _link(path, target):
