@@ -1,0 +1,153 @@
+"""What a plan takes from the kubelet: the sandbox, Docker's socket, limits on logs; and its flags, version by version."""
+
+from dataclasses import replace
+
+import pytest
+
+from unshim import compat, plan
+from unshim.facts import Container, File, Unit
+from unshim.kubelet_command_line import flags, switch_runtime
+from unshim.plan_model import Settings
+
+ENDPOINT = "unix:///run/containerd/containerd.sock"
+CONFIG = "/var/lib/kubelet/config.yaml"
+DAEMON_JSON = "/etc/docker/daemon.json"
+UNIT = "/etc/systemd/system/kubelet.service"
+
+
+def made(facts, **settings):
+    return plan.make(facts, Settings(**settings), "w1")
+
+
+def with_flags(worker, *extra, daemon_json=None):
+    """The worker with further flags in its extra arguments, which its kubelet runs with."""
+    facts = worker()
+    kubelet = replace(facts.kubelet, command_line=(*facts.kubelet.command_line, *extra))
+    text = f'KUBELET_EXTRA_ARGS="{" ".join(extra)}"\n'
+    files = {**facts.files, "/etc/default/kubelet": File("/etc/default/kubelet", "file", text, mode="0644")}
+    if daemon_json is not None:
+        files[DAEMON_JSON] = replace(files[DAEMON_JSON], content=daemon_json)
+    docker = replace(facts.docker, command_line=None) if daemon_json is not None else facts.docker
+    return replace(facts, kubelet=kubelet, files=files, docker=docker)
+
+
+@pytest.mark.parametrize(
+    "endpoint, hosts, blocks",
+    [
+        ("unix:///var/run/docker.sock", "", False),
+        ("unix:///run/docker.sock", "", False),
+        ("unix:///srv/docker.sock", '{"hosts": ["unix:///srv/docker.sock"]}', True),
+        ("unix:///srv/docker.sock", '{"hosts": ["unix:///srv/docker.sock", "unix:///var/run/docker.sock"]}', False),
+        ("unix:///srv/docker.sock", '{"hosts": ["unix:///srv/docker.sock", "fd://"]}', False),
+        ("tcp://127.0.0.1:2375", '{"hosts": ["tcp://127.0.0.1:2375"]}', True),
+    ],
+)
+def test_docker_must_listen_where_it_is_asked(worker, endpoint, hosts, blocks):
+    facts = with_flags(worker, f"--docker-endpoint={endpoint}", daemon_json=hosts)
+    unit = facts.units["docker.service"]  # of a unit that gives no -H
+    files = {
+        **facts.files,
+        unit.fragment_path: File(unit.fragment_path, "file", "[Service]\nExecStart=/usr/sbin/dockerd\n"),
+    }
+    found = made(replace(facts, files=files))
+    assert ("docker-endpoint" in {finding.id for finding in found.blockers}) is blocks
+    assert f"--docker-endpoint={endpoint}" not in found.kubelet_command_line_after
+
+
+def sandbox(image, started_at, running=True):
+    labels = {"io.kubernetes.docker.type": "podsandbox", "io.kubernetes.pod.name": "p"}
+    return Container(started_at, f"k8s_POD_{started_at}", image, running, started_at, 1, labels)
+
+
+@pytest.mark.parametrize(
+    "flag, sandboxes, image",
+    [
+        ("a/pause:1", [("b/pause:2", "2026-01-01T00:00:00Z")], "a/pause:1"),
+        ("", [("b/pause:2", "2026-01-02T00:00:00Z"), ("b/pause:1", "2026-01-01T00:00:00Z")], "b/pause:2"),
+        ("", [("sha256:" + "a" * 64, "2026-01-01T00:00:00Z")], "k8s.gcr.io/pause:3.2"),
+        ("", [], "k8s.gcr.io/pause:3.2"),
+    ],
+)
+def test_sandbox_image_is_the_flags_else_what_runs_else_the_default(worker, flag, sandboxes, image):
+    facts = worker(
+        {"files": {"/var/lib/kubelet/kubeadm-flags.env": {"content": "KUBELET_KUBEADM_ARGS=--network-plugin=cni\n"}}}
+    )
+    line = tuple(word for word in facts.kubelet.command_line if "pause" not in word)
+    facts = replace(
+        facts,
+        kubelet=replace(facts.kubelet, command_line=line),
+        docker=replace(facts.docker, containers=tuple(sandbox(*each) for each in sandboxes)),
+    )
+    if flag:
+        facts = with_flags(lambda: facts, f"--pod-infra-container-image={flag}")
+    assert made(facts).sandbox_image == image
+
+
+def test_limits_on_logs_that_are_set_are_not_set_again(worker):
+    facts = worker()
+    (change,) = [change for change in made(facts).files if change.path == CONFIG]
+    assert change.stage == "switch"
+    assert change.after == change.before + "containerLogMaxSize: 10M\ncontainerLogMaxFiles: 3\n"
+    files = {**facts.files, CONFIG: replace(facts.files[CONFIG], content=change.after)}
+    again = made(replace(facts, files=files))
+    assert CONFIG not in {change.path for change in again.files}
+    assert not [finding.id for finding in again.findings if finding.id.startswith("log-rotation")]
+
+
+@pytest.mark.parametrize(
+    "daemon_json, found",
+    [
+        ("{}", "log-rotation-new"),
+        ('{"log-opts": {"max-file": "3"}}', "log-rotation-new"),
+        ('{"log-opts": {"max-size": "many"}}', "log-opts-unreadable"),
+        ('{"log-opts": {"max-size": "1m"}}', "log-rotation-files"),
+        ('{"log-driver": "syslog"}', "log-driver"),
+        ('{"log-driver": "my/plugin"}', "log-driver"),
+        ('{"log-driver": "none"}', "log-driver"),
+    ],
+)
+def test_what_is_said_of_logs(worker, daemon_json, found):
+    facts = worker({"files": {DAEMON_JSON: {"content": daemon_json}}})
+    assert found in {finding.id for finding in made(facts).findings}
+
+
+def test_flags_for_logs_are_the_operators(worker):
+    facts = with_flags(worker, "--container-log-max-size=5Mi")
+    found = made(facts)
+    assert "--container-log-max-size=5Mi" in found.kubelet_command_line_after
+    assert CONFIG not in {change.path for change in found.files}
+    assert "log-rotation-kubelets" in {finding.id for finding in found.findings}
+
+
+def test_configuration_from_the_api_is_told(worker):
+    found = made(with_flags(worker, "--dynamic-config-dir=/var/lib/kubelet/dynamic"))
+    assert "kubelet-config-in-the-api" in {finding.id for finding in found.findings}
+
+
+def test_a_bare_path_is_an_endpoint_too(worker):
+    found = made(worker(), cri_endpoint="/run/containerd/containerd.sock")
+    assert found.cri_endpoint == ENDPOINT
+    assert f"--container-runtime-endpoint={ENDPOINT}" in found.kubelet_command_line_after
+
+
+MINORS = range(16, 37)
+
+
+@pytest.mark.parametrize("minor", MINORS)
+def test_no_kubelet_is_given_a_flag_it_does_not_start_with(minor):
+    version = f"1.{minor}.0"
+    before = [
+        f"--{row.name}={'unix:///run/cri-dockerd.sock' if row.name == 'container-runtime-endpoint' else 'true'}"
+        for row in compat.KUBELET_FLAGS
+        if compat.flag_state(row.name, version) != "fatal"
+    ]
+    text = f"[Service]\nExecStart=/usr/bin/kubelet {' '.join(before)} --v=2\n"
+    files = {UNIT: File(UNIT, "file", text)}
+    after = switch_runtime(Unit("kubelet.service", fragment_path=UNIT), files, version, ENDPOINT).after.argv
+    names = [flag.name for flag in flags(after)]
+    assert not [name for name in names if compat.flag_state(name, version) == "fatal"]
+    assert ("container-runtime" in names) is (minor < 24)
+    assert ("pod-infra-container-image" in names) is (minor < 35)
+    assert f"--container-runtime-endpoint={ENDPOINT}" in after
+    assert after[-1] == "--v=2"
+    assert not [name for name in names if compat.dockershim_reason(name)]
