@@ -67,7 +67,7 @@ def _environment(draft: Draft, name: str) -> dict[str, Variable]:
 def _compare(draft: Draft, in_files: dict[str, Variable], running: dict[str, str]) -> None:
     """Block where Docker's files say something else than what it runs with: one of both is wrong."""
     for name in (*proxies.NAMES, *(name.lower() for name in proxies.NAMES), *proxies.CERTIFICATES):
-        if name in in_files and in_files[name].value != running.get(name, ""):
+        if name in in_files and in_files[name].exact and in_files[name].value != running.get(name, ""):
             has = "another value" if running.get(name) else "none"
             draft.block(
                 "docker-proxy-differs",

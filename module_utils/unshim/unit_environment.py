@@ -16,6 +16,7 @@ UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/syst
 class Variable:
     value: str
     place: str  # "/etc/systemd/system/docker.service.d/proxy.conf:2"
+    exact: bool = True  # False: it holds a specifier such as %H, which only systemd knows
 
     @property
     def path(self) -> str:
@@ -46,6 +47,7 @@ def environment(unit: Unit, files: Mapping[str, File]) -> dict[str, Variable]:
     """Return the variables that the unit's files give it, by name; raises FlagError where a quote is not closed."""
     settings: list[tuple[str, Variable]] = []
     environment_files: list[str] = []
+    unset: list[str] = []
     for path in (unit.fragment_path, *unit.drop_in_paths):
         for directive in parse_unit(path, (files[path].content if path in files else "") or ""):
             if directive.section != "Service":
@@ -56,12 +58,20 @@ def environment(unit: Unit, files: Mapping[str, File]) -> dict[str, Variable]:
                 for word in split_words(path, directive.line, directive.value, False):
                     name, equals, value = word.text.partition("=")
                     if equals:
-                        settings.append((name, Variable(value.replace("%%", "%"), f"{path}:{directive.line}")))
+                        exact = "%" not in value.replace("%%", "")
+                        settings.append((name, Variable(value.replace("%%", "%"), f"{path}:{directive.line}", exact)))
             elif directive.name == "EnvironmentFile":
                 environment_files = [*environment_files, directive.text.removeprefix("-")] if directive.text else []
+            elif directive.name == "UnsetEnvironment":
+                words = split_words(path, directive.line, directive.value, False)
+                unset = [*unset, *(word.text for word in words)] if directive.text else []
     found = dict(settings)
     for path in environment_files:
         text = (files[path].content if path in files else "") or ""
         for assignment in parse_environment_file(path, text):
             found[assignment.name] = Variable(assignment.text, f"{path}:{assignment.line}")
+    for word in unset:
+        name, equals, value = word.partition("=")
+        if name in found and (not equals or found[name].value == value):
+            del found[name]
     return found

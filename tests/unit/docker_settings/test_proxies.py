@@ -114,6 +114,19 @@ def test_the_api_servers_host(url, host):
     assert proxies.host(url) == host
 
 
+def test_what_only_systemd_knows_is_marked_and_what_is_unset_is_gone():
+    text = "[Service]\nEnvironment=A=%H B=100%% C=1 D=1 E=1\nUnsetEnvironment=C D=2 E=1\n"
+    found = unit_environment.environment(
+        unit_environment.unmasked(Unit("docker.service"), {UNIT: File(UNIT, "file", text)}),
+        {UNIT: File(UNIT, "file", text)},
+    )
+    assert {name: (variable.value, variable.exact) for name, variable in found.items()} == {
+        "A": ("%H", False),
+        "B": ("100%", True),
+        "D": ("1", True),
+    }
+
+
 def test_a_units_environment_is_that_of_all_its_files_in_order():
     files = {
         UNIT: File(UNIT, "file", "[Service]\nEnvironment=A=1 B=1\nEnvironmentFile=-/e\n[Unit]\nEnvironment=C=1\n"),

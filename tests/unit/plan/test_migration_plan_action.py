@@ -82,6 +82,20 @@ def test_plan_and_text(play):
     assert out["only"] == {"kubeadm.alpha.kubernetes.io/cri-socket": None}
 
 
+def test_a_proxys_password_is_in_no_output(play, tmp_path):
+    facts = json.loads(FACTS.read_text())
+    facts["docker"]["command_line"] = ["/usr/sbin/dockerd"]
+    facts["docker"]["environment"] = {"HTTP_PROXY": "http://user:s3cret@proxy.example:3128"}
+    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    given = f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/facts.json') | from_json }}}}"
+    show = {"ansible.builtin.debug": {"msg": "{{ ansible_facts.runtime_plan | unshim_plan_text }}"}}
+    planned = {"migration_plan": {"facts": given}}
+    done, _ = play(planned, show, {"ansible.builtin.set_fact": {"kept": ""}}, options=["--diff", "-vvv"])
+    assert done.returncode == 0, done.stdout
+    assert "unshim-proxy.conf" in done.stdout
+    assert "s3cret" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     "task, message",
     [
