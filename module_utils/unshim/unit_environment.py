@@ -70,8 +70,8 @@ def environment(unit: Unit, files: Mapping[str, File]) -> dict[str, Variable]:
         text = (files[path].content if path in files else "") or ""
         for assignment in parse_environment_file(path, text):
             found[assignment.name] = Variable(assignment.text, f"{path}:{assignment.line}")
-    for word in unset:
-        name, equals, value = word.partition("=")
+    for entry in unset:
+        name, equals, value = entry.partition("=")
         if name in found and (not equals or found[name].value == value):
             del found[name]
     return found
