@@ -16,6 +16,7 @@ FINGERPRINTS = {
     "apt": "9DC858229FC7DD38854AE2D88D81803C0EBFCD88",
     "dnf": "060A61C51B558A7F742B77AAC52FEB6B621E9F35",
 }
+_OTHER_METHOD = "Set unshim_containerd_method to package or archive for this node."
 _ARCHIVES = {"containerd": "containerd", "runc": "runc", "cni": "the CNI plugins", "crictl": "crictl"}
 
 
@@ -27,6 +28,13 @@ def choose_containerd(draft: Draft) -> compat.ContainerdChoice:
             problem_id="containerd-method",
             problem=f"there is no way {settings.containerd_method!r} to install containerd",
             remedy=f"Set unshim_containerd_method to {', '.join(METHODS[:-1])} or {METHODS[-1]}.",
+        )
+    row = compat.operating_system(draft.facts.os)
+    if settings.containerd_method == "docker_repo" and not row.docker and not draft.has_package("containerd.io"):
+        return compat.ContainerdChoice(
+            problem_id="no-docker-repository",
+            problem=f"Docker has no repository with containerd.io for {draft.facts.os.pretty_name or draft.facts.os.id}",
+            remedy=_OTHER_METHOD,
         )
     archive = next((one.version for one in settings.containerd_archives if one.name == "containerd"), "")
     return compat.choose(
@@ -53,11 +61,6 @@ def plan_repository(draft: Draft) -> None:
     if settings.containerd_method != "docker_repo" or not draft.packages:
         return
     row = compat.operating_system(system)
-    remedy = "Set unshim_containerd_method to package or archive for this node."
-    if not row.docker:
-        name = system.pretty_name or system.id
-        draft.block("no-docker-repository", f"Docker has no repository with containerd.io for {name}", remedy)
-        return
     base = settings.docker_repository_url.rstrip("/") or DOCKER_URL
     url = f"{base}/{row.docker}"
     key = settings.docker_repository_key or f"{url}/gpg"
@@ -69,7 +72,7 @@ def plan_repository(draft: Draft) -> None:
             draft.block(
                 "no-docker-repository",
                 f"{system.pretty_name or system.id} is like {row.ids[0]}, but has no release of its own in Docker's repository",
-                remedy,
+                _OTHER_METHOD,
             )
             return
         key_path = "/etc/apt/keyrings/docker.asc"
@@ -111,7 +114,7 @@ def plan_archives(draft: Draft) -> None:
             draft.block(
                 "containerd-archive",
                 f"unshim_containerd_archives, entry {number}: {wrong}",
-                "Correct it; docs/settings.md has an example.",
+                "Correct it; docs/settings.md says what an entry has.",
             )
             return
     names = [archive.name for archive in settings.containerd_archives]

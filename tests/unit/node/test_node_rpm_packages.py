@@ -111,7 +111,7 @@ class TestDnf(unittest.TestCase):
     def test_it_waits_for_the_lock(self):
         locked = result(200, err="metadata already locked by 3172\n  The application with PID 3172 is: python3\n")
         with mock.patch("time.sleep"):
-            done, asked = self.simulate({"containerd.io": ""}, [locked, result(1, recorded("dnf4-installing.txt"))], {})
+            _, asked = self.simulate({"containerd.io": ""}, [locked, result(1, recorded("dnf4-installing.txt"))], {})
         self.assertEqual(len(asked), 2)
 
     def test_a_lock_that_stays_is_said(self):
