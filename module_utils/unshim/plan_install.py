@@ -81,7 +81,7 @@ def plan_repository(draft: Draft) -> None:
         key_path = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
         path, content = "/etc/yum.repos.d/docker-ce.repo", _repo(url, release, key_path)
     draft.repository = Repository(url, path, content, key_path, key, fingerprint)
-    if not fingerprint:
+    if not fingerprint and "://" in key:
         draft.warn(
             "repository-key-unchecked",
             f"the key of the repository {url} is taken as its server gives it",

@@ -235,3 +235,72 @@ def test_none_to_be_had():
 def test_a_node_without_package_lists_is_not_one_without_the_package():
     choice = compat.choose(node(Package("containerd"), Package("runc")), "", "")
     assert (choice.package, choice.lists_absent, choice.problem) == ("containerd", True, "")
+
+
+def system(id, manager, *packages, containerd=None):
+    return Facts(
+        os=OperatingSystem(id=id, package_manager=manager),
+        packages={package.name: package for package in packages},
+        containerd=containerd or Containerd(),
+    )
+
+
+def test_the_red_hat_family_is_told_where_containerd_can_come_from():
+    choice = compat.choose(system("rocky", "dnf", Package("runc", "", "1.1.5-1"), Package("containerd.io")), "", "")
+    assert choice.problem_id == "no-containerd-package"
+    assert "unshim_containerd_method to docker_repo or archive" in choice.remedy
+
+
+def test_dockers_repository_brings_its_version_later():
+    facts = system("rocky", "dnf", Package("runc", "", "1.1.5-1"), Package("containerd.io"))
+    choice = compat.choose(facts, "", "", "docker_repo")
+    assert (choice.package, choice.lists_absent, choice.problem) == ("containerd.io", True, "")
+    assert compat.choose(facts, "", "1.6.33-3.1.el9", "docker_repo").version == "1.6.33-3.1.el9"
+
+
+def test_dockers_package_never_replaces_the_distributions():
+    facts = system("debian", "apt", Package("containerd", "1.6.20"), containerd=Containerd(installed=True))
+    choice = compat.choose(facts, "", "", "docker_repo")
+    assert choice.problem_id == "containerd-package-conflict" and "unshim_containerd_method" in choice.remedy
+
+
+def test_archives():
+    assert compat.choose(system("rocky", "dnf"), "", "", "archive", "2.1.9").version == "2.1.9"
+    assert compat.choose(system("rocky", "dnf"), "", "", "archive").problem_id == "containerd-archive"
+    ours = Containerd(installed=True, version="1.7.24", binary="/opt/unshim/containerd-1.7.24/bin/containerd")
+    assert compat.choose(system("rocky", "dnf", containerd=ours), "", "", "archive", "2.1.9").version == "2.1.9"
+    assert compat.choose(system("rocky", "dnf", containerd=ours), "", "", "archive").version == "1.7.24"
+
+
+@pytest.mark.parametrize(
+    "package, binary",
+    [(Package("containerd.io", "1.6.33"), "/usr/bin/containerd"), (Package("runc"), "/opt/docker/containerd")],
+)
+def test_no_archive_beside_a_containerd_that_came_otherwise(package, binary):
+    there = Containerd(installed=True, version="1.6.33", binary=binary)
+    choice = compat.choose(system("rocky", "dnf", package, containerd=there), "", "", "archive", "2.1.9")
+    assert choice.problem_id == "containerd-package-conflict"
+
+
+@pytest.mark.parametrize(
+    "id, manager, driven",
+    [
+        ("centos", "yum", True),
+        ("rocky", "dnf", True),
+        ("sles", "zypper", True),
+        ("sles", "dnf", False),
+        ("debian", "dnf", False),
+    ],
+)
+def test_package_managers_that_are_driven(id, manager, driven):
+    assert compat.drives(compat.operating_system(OperatingSystem(id=id)), manager) is driven
+
+
+def test_fedora_coreos_is_no_fedora():
+    assert compat.operating_system(OperatingSystem(id="fedora", variant_id="coreos")).support == "no"
+
+
+@pytest.mark.parametrize("row", compat.OPERATING_SYSTEMS, ids=lambda row: row.ids[0])
+def test_what_is_refused_says_what_is_missing(row):
+    assert row.source and bool(row.reason) is (row.support == "no")
+    assert row.support == "no" or (row.hold and row.kubelet_environment and row.containerd and row.cni_directory)

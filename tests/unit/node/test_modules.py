@@ -527,6 +527,44 @@ class TestContainerdInstall:
         assert self.calls(apt) == ["apt-get containerd", "hold containerd"]
         assert apt.written()["notes"] == {"held_packages": ["containerd"]}
 
+    def repository(self, apt, monkeypatch, **more):
+        monkeypatch.setattr(
+            "ansible.module_utils.unshim_node.docker_repository.APT_SOURCES", (str(apt.root / "sources"),)
+        )
+        key = (
+            Path(__file__).with_name("test_node_docker_repository.py").read_text().split('b"""\\\n')[1].split('"""')[0]
+        )
+        (apt.root / "key").write_text(key)
+        return {
+            "url": "https://download.docker.example/linux/debian",
+            "path": str(apt.root / "sources/docker.sources"),
+            "content": "# Written by unshim\nTypes: deb\nURIs: https://download.docker.example/linux/debian\n",
+            "key_path": str(apt.root / "keyrings/docker.asc"),
+            "key": f"file://{apt.root}/key",
+            **more,
+        }
+
+    def test_the_repository_comes_first_and_is_left_alone_then(self, apt, monkeypatch):
+        repository = self.repository(apt, monkeypatch)
+        predicted = self.install(apt, check=True, repository=repository)
+        assert predicted["repository"] == repository["path"] and not (apt.root / "sources").exists()
+        assert self.install(apt, repository=repository)["repository"] == repository["path"]
+        assert self.calls(apt) == ["apt-get -q", "apt-get containerd"]
+        assert Path(repository["path"]).read_text() == repository["content"]
+        (apt.root / "versions").write_text("")
+        assert self.install(apt, repository=repository)["repository"] == ""
+
+    def test_the_repository_goes_again_if_the_installation_is_refused(self, apt, monkeypatch):
+        (apt.root / "simulation").write_text("Remv docker.io [20.10]\nInst containerd (1.6.20 Docker:12 [amd64])\n")
+        repository = self.repository(apt, monkeypatch)
+        assert "would also remove docker.io; nothing was changed" in self.install(apt, repository=repository)["msg"]
+        assert not Path(repository["path"]).exists() and not Path(repository["key_path"]).exists()
+
+    def test_another_key_is_refused_before_anything_is_written(self, apt, monkeypatch):
+        repository = self.repository(apt, monkeypatch, fingerprint="9DC858229FC7DD38854AE2D88D81803C0EBFCD88")
+        assert "has the fingerprint D4280A09" in self.install(apt, repository=repository)["msg"]
+        assert not (apt.root / "sources").exists() and not apt.journal.exists()
+
     def test_lists_that_do_not_know_it_are_updated(self, apt):
         result = apt.run("containerd_install", True, packages=[{"name": "containerd", "version": "1.7.0"}])
         assert result["changed"] and "do not know containerd 1.7.0" in json.dumps(result["warnings"])
