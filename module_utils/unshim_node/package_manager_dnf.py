@@ -76,9 +76,15 @@ def simulate(wanted: Dict[str, str]) -> Transaction:
     result = run_locked(argv, _waits, _said, good=(0, 1))
     if "Transaction Summary" not in result.out:
         if result.rc == 1 or "Nothing to do" not in result.out:
+            said = _said(result).rstrip(".")
+            check = "the node's repositories (`%s repolist`)" % _name()
+            if re.search("exclude filtering|excluded by versionlock", said):
+                check = (
+                    "what is locked or excluded there (`%s versionlock list`, exclude= in its configuration)" % _name()
+                )
             raise NodeError(
-                "%s cannot install %s: %s. Nothing was changed. Check the node's repositories (`%s repolist`)."
-                % (_name(), " ".join(_specs(wanted)), _said(result).rstrip("."), _name())
+                "%s cannot install %s: %s. Nothing was changed. Check %s."
+                % (_name(), " ".join(_specs(wanted)), said, check)
             )
         if _is_yum() and any(wanted.values()):  # install never goes back to an older version there
             result = commands.run(argv[: -1 - len(wanted)] + ["downgrade"] + _specs(wanted), timeout=120, check=False)
@@ -247,15 +253,21 @@ def _spec(name, version):
 _waits = matching(LOCKED)
 
 
+# What is no reason: progress, and hints that are not ours to follow.
+NOISE = re.compile(
+    r"(?i)operation aborted|exiting on user|last metadata|updating and loading|repositories loaded|you can try|--skip|"
+    r"failed to resolve the transaction"
+)
+
+
 def _said(result):
     lines = [line.strip() for line in (result.err + "\n" + result.out).splitlines()]
-    lines = [
-        line for line in lines if line and not re.match(r"(?i)operation aborted|exiting on user|last metadata", line)
-    ]
+    lines = [line for line in lines if line and not NOISE.match(line)]
     start = next(
         (i for i, line in enumerate(lines) if re.match(r"(?i)error|no match|failed|argument|problem", line)), 0
     )
-    return "; ".join(re.sub(r"^Error: ", "", line) for line in lines[start : start + 6]) or "no reason given"
+    said = [re.sub(r"^Error: ?", "", line) for line in lines[start : start + 6]]
+    return "; ".join(line for line in said if line) or "no reason given"
 
 
 def _cached(arguments):
