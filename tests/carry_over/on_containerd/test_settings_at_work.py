@@ -20,24 +20,33 @@ from mixed_lab import (
 )  # fmt: skip
 
 
-def pod(name, node, containers, **spec):
-    """Return a pod of containers {name: (image, pull policy)} that stays up."""
+def controlled(kind, name, containers, **spec):
+    """Return a DaemonSet, or Deployment, whose pods have containers {name: (image, pull policy)}."""
+    labels = {"app": name}
     return {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": NAMESPACE},
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
-            "nodeName": node, "terminationGracePeriodSeconds": 3,
-            "containers": [
-                {"name": container, "image": image, "imagePullPolicy": policy}
-                for container, (image, policy) in containers.items()
-            ],
-            **spec,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "terminationGracePeriodSeconds": 3,
+                    "containers": [
+                        {"name": container, "image": image, "imagePullPolicy": policy}
+                        for container, (image, policy) in containers.items()
+                    ],
+                    **spec,
+                },
+            },
         },
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="session")
 def new_pods(lab):
-    """Pods that come to each worker now, with images that it never had; returns {name: pod} once all are ready."""
+    """Pods that come to the workers now, with images that no worker had; returns {(app, node): pod} once all are ready."""
     by_digest = next(c["image"] for c in lab.sample(TRIXIE)["spec"]["containers"] if c["name"] == "by-digest")
     with_secret = {"imagePullSecrets": [{"name": "private-registry"}]}
     registries = ("plain", "range", "private", "mirrored")
@@ -46,33 +55,38 @@ def new_pods(lab):
     marked = {
         "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "marked"}, "handler": "marked",
     }  # fmt: skip
+    on = {node: {"nodeSelector": {"kubernetes.io/hostname": node}} for node in WORKERS}
     objects = [
         marked,
-        *(pod(f"new-{node}", node, {**pulled, **here}, **with_secret) for node in WORKERS),
-        pod("new-keyless", BULLSEYE, {"private": pulled["private"]}),
-        pod("new-marked", TRIXIE, {"plain": pulled["plain"]}, runtimeClassName="marked"),
+        controlled("DaemonSet", "new", {**pulled, **here}, **with_secret),
+        controlled("Deployment", "new-keyless", {"private": pulled["private"]}, **on[BULLSEYE]),
+        controlled("Deployment", "new-marked", {"plain": pulled["plain"]}, runtimeClassName="marked", **on[TRIXIE]),
     ]
     path = lab.records / "new_pods.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
     lab.kubectl("apply", "-f", str(path))
-    names = [item["metadata"]["name"] for item in objects if item["kind"] == "Pod"]
+
+    def found():
+        items = lab.get("pods", "-n", NAMESPACE, "-l", "app in (new,new-keyless,new-marked)")["items"]
+        return {(item["metadata"]["labels"]["app"], item["spec"].get("nodeName")): item for item in items}
+
+    def statuses(item):
+        return item["status"].get("containerStatuses", [])
 
     def all_are_ready():
-        items = lab.get("pods", "-n", NAMESPACE, *names)["items"]
-        return all(
-            len(item["status"].get("containerStatuses", [])) == len(item["spec"]["containers"])
-            and all(status["ready"] for status in item["status"]["containerStatuses"])
-            for item in items
+        return len(found()) == len(WORKERS) + 2 and all(
+            len(statuses(item)) == len(item["spec"]["containers"]) and all(status["ready"] for status in statuses(item))
+            for item in found().values()
         )
 
     ready = lab.eventually(all_are_ready, 90)
-    items = {item["metadata"]["name"]: item for item in lab.get("pods", "-n", NAMESPACE, *names)["items"]}
+    pods = found()
     assert ready, {
-        name: [status.get("state") for status in item["status"].get("containerStatuses", []) if not status["ready"]]
-        for name, item in items.items()
+        key: [status.get("state") for status in statuses(item) if not status["ready"]] for key, item in pods.items()
     }
-    yield items
-    lab.kubectl("delete", "--wait=true", "-f", str(path))
+    yield pods
+    # dockershim has no runtime of that name.
+    lab.kubectl("delete", "--wait=false", "-n", NAMESPACE, "deployment", "new-marked")
 
 
 def container_id(pod, name):
@@ -120,7 +134,7 @@ def test_nothing_was_pulled_that_was_there(lab):
 
 
 def test_node_with_a_login_of_its_own(lab, new_pods):
-    assert "imagePullSecrets" not in new_pods["new-keyless"]["spec"]
+    assert "imagePullSecrets" not in new_pods["new-keyless", BULLSEYE]["spec"]
     (keyless,) = lab.pods(BULLSEYE, "keyless")
     assert keyless["status"]["containerStatuses"][0]["containerID"].startswith("containerd://")
 
@@ -154,14 +168,14 @@ def test_a_talkative_pods_log_is_rotated(lab, node):
 
 def test_default_runtime_leaves_its_mark(lab, new_pods):
     marks = lab.on(BOOKWORM, "cat /var/log/marking-runc.log")
-    assert container_id(new_pods[f"new-{BOOKWORM}"], "plain") in marks
+    assert container_id(new_pods["new", BOOKWORM], "plain") in marks
     assert container_id(lab.sample(BOOKWORM), "plain") in marks
 
 
 def test_extra_runtime_runs_what_asks_for_it(lab, new_pods):
     marks = lab.on(TRIXIE, "cat /var/log/marking-runc.log")
-    assert container_id(new_pods["new-marked"], "plain") in marks
-    assert container_id(new_pods[f"new-{TRIXIE}"], "plain") not in marks
+    assert container_id(new_pods["new-marked", TRIXIE], "plain") in marks
+    assert container_id(new_pods["new", TRIXIE], "plain") not in marks
 
 
 def test_images_are_on_the_data_disk(lab, new_pods):

@@ -1,7 +1,8 @@
 """The worker with the most to put back is on Docker again, as it was."""
 
 import node_snapshot
-from mixed_lab import BOOKWORM, BULLSEYE, TRIXIE
+import pytest
+from mixed_lab import BOOKWORM, BULLSEYE, ROLES, TRIXIE
 
 
 def test_node_runs_its_pods_on_docker(lab):
@@ -33,3 +34,15 @@ def test_nothing_runs_on_containerd(lab):
 def test_the_other_workers_stayed_on_containerd(lab):
     for node in (BULLSEYE, BOOKWORM):
         assert lab.get("node", node)["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("containerd://")
+
+
+@pytest.mark.parametrize("registry,repository", ROLES)
+def test_docker_asks_the_registries_again(lab, registry, repository):
+    """Of a pod that came while the node was on containerd."""
+    lab.wait_for_pods(TRIXIE)
+    asked = [
+        request
+        for request in lab.requests(registry, repository.format("after"))
+        if request.address == lab.address(TRIXIE)
+    ]
+    assert [request for request in asked if request.agent.startswith("docker/") and request.status == 200]
