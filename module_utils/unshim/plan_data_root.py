@@ -118,6 +118,7 @@ def choose_containerd_root(draft: Draft) -> None:
             there = moved_already(draft)
             draft.images[:] = [move for move in draft.images if not set(move.names) <= set(there.get(move.id, ()))]
         _check_tasks(draft)
+        _note_selinux(draft)
     _check_space(draft, draft.containerd_root or now)
 
 
@@ -161,7 +162,7 @@ def _as_asked(draft: Draft, now: str, asked: str) -> str:
         remedy = "Set it to a directory on a disk of this node."
     elif mount is not None and mount.read_only:
         problem, remedy = f"{name}, which is on a read-only file system", "Set it to another directory."
-    elif draft.facts.containerd.root not in ("", now) or _is_imported(draft):
+    elif _is_imported(draft):
         problem = (
             f"{name}, but a file that {containerd_config.PATH} imports sets root = {draft.facts.containerd.root!r}"
         )
@@ -261,6 +262,16 @@ def _check_tasks(draft: Draft) -> None:
             f"that would be lost to it: {', '.join(f'{count} in namespace {name}' for name, count in sorted(running.items()))}",
             "Stop them (`ctr -n NAMESPACE tasks ls`), or set unshim_containerd_root to "
             f"{draft.containerd_root_now} so that it stays.",
+        )
+
+
+def _note_selinux(draft: Draft) -> None:
+    """Warn where files below a new directory may get a label that containers may not read."""
+    if {"rhel", "fedora", "centos"} & {draft.facts.os.id, *draft.facts.os.id_like}:
+        draft.warn(
+            "containerd-root-label",
+            f"if SELinux is enforced here, containers may read {draft.containerd_root} only with the label of {DEFAULT}",
+            f"Run `semanage fcontext -a -e {DEFAULT} {draft.containerd_root}` on the node before it is prepared.",
         )
 
 

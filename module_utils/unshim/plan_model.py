@@ -162,7 +162,7 @@ class Plan:
     cni_conf_dir: str = ""
     containerd_root_now: str = "/var/lib/containerd"  # containerd's data directory before the plan
     containerd_root: str = ""  # after it; "" : as it is now. Images are brought into this one.
-    snapshotter: str = ""  # that config.toml names after the plan; "" : containerd's default. Images are unpacked for it.
+    snapshotter: str = ""  # config.toml's after the plan, which images are unpacked for; "" : containerd's default
     is_control_plane: bool = False
     packages: tuple[PackageChange, ...] = ()
     repository: Repository | None = None  # where the packages come from, if not from the node's own repositories

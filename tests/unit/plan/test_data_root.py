@@ -260,7 +260,7 @@ def test_a_layout_that_cannot_be_edited_is_refused():
 def test_facts_of_a_full_disk_survive_the_way_through_ansible(worker, settings_of):
     made = plan.make(worker(node()), settings_of(), "w1")
     assert records.from_data(type(made), records.to_data(made)) == made
-    assert Settings().containerd_root == "" and plan_data_root.DEFAULT == made.containerd_root_now
+    assert Settings().containerd_root == "" and made.containerd_root_now == plan_data_root.DEFAULT
 
 
 def test_images_are_unpacked_for_the_snapshotter_that_will_be_used(worker, settings_of):
@@ -281,3 +281,9 @@ def test_images_are_unpacked_for_the_snapshotter_that_will_be_used(worker, setti
         }
     )
     assert plan.make(own, settings_of(), "w1").snapshotter == "native"
+
+
+def test_a_system_with_selinux_is_told_of_labels(worker, settings_of):
+    made = plan.make(worker(node(os={"id": "rocky", "id_like": ["rhel", "centos", "fedora"]})), settings_of(), "w1")
+    assert "/data/containerd" in found(made, "containerd-root-label")[0]
+    assert not found(plan.make(worker(node()), settings_of(), "w1"), "containerd-root-label")
