@@ -121,6 +121,8 @@ def _plan_provision(draft: Draft) -> None:
             draft.packages.append(
                 PackageChange(row.cni, "prepare", "", known.candidate, "containerd calls CNI plugins for pods")
             )
+    if row.support == "yes" and not draft.containerd.problem:
+        _note_cni_plugins_absent(draft, row.cni)
     plan_containerd(draft)
     plan_root_change(draft)
     if not draft.sandbox_image:
@@ -129,6 +131,20 @@ def _plan_provision(draft: Draft) -> None:
     plan_containerd_unit(draft)
     draft.source = "none"
     draft.done = facts.containerd.installed
+
+
+def _note_cni_plugins_absent(draft: Draft, package: str) -> None:
+    """Say where nothing brings CNI plugins: containerd is ready then, and no pod ever gets a network."""
+    seen = draft.facts.cni_plugins.get(draft.cni_bin_dir, ())
+    brought = any(one.name == package for one in draft.packages) or any(
+        one.name == "cni" for one in draft.settings.containerd_archives
+    )
+    if "loopback" not in seen and not brought and not (package and draft.has_package(package)):
+        draft.warn(
+            "cni-plugins-absent",
+            f"there are no CNI plugins in {draft.cni_bin_dir}, and what is installed here brings none: no pod gets a network",
+            "Install the package kubernetes-cni with the kubelet, or name the plugins' release file in unshim_containerd_archives.",
+        )
 
 
 def _plan_migrate(draft: Draft) -> None:
