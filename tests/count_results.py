@@ -10,11 +10,17 @@ from xml.etree import ElementTree
 EXPECTED = (
     "unit",
     "default/nodes",
+    "matrix/refused",
+    "matrix/machine+nodes",
+    "matrix/machine+nodes+restarted",
     "migrate/on_docker",
     "migrate/nodes+on_containerd",
     "migrate/rolled_back",
     "migrate/migrated_again+nodes",
     "migrate/committed",
+    "carry_over/on_docker",
+    "carry_over/nodes+on_containerd",
+    "carry_over/rolled_back",
 )
 
 

@@ -43,10 +43,13 @@ trap leave_nothing_behind EXIT
 part "static checks" bash tests/lint.sh
 part "unit tests" pytest -q tests/unit --junitxml=build/junit/unit.xml
 part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
-part "lab images" bash molecule/_lab/images/build.sh
+part "lab images" bash molecule/_lab/images/build.sh bookworm bullseye trixie containerd2 dnf zypper
+part "lab archives" bash molecule/_lab/images/archives.sh
 volumes=$(docker volume ls -q | sort)
 part "molecule: default" molecule test -s default
+part "molecule: matrix" molecule test -s matrix
 part "molecule: migrate" molecule test -s migrate
+part "molecule: carry_over" molecule test -s carry_over
 part "nothing is left" nothing_is_left
 if [ "$(docker volume ls -q | sort)" != "$volumes" ]; then
   echo "FAILED: volumes were left behind" >&2
