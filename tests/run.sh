@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
-rm -rf build/junit build/story
+rm -rf build/junit build/story build/carry_over
 mkdir -p build/junit
 timings=()
 if [ "${1:-}" = --full ]; then export UNSHIM_FULL=1; fi
