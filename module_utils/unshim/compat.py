@@ -102,6 +102,24 @@ def untested(kubelet: str, containerd: str) -> str:
     return f"containerd's support table names {accepted} for Kubernetes {ours[0]}.{ours[1]}" if ours else ""
 
 
+# Versions before know only version 1 of config.toml, and take one of version 2 for a file without settings for CRI, without
+# a word. Source: containerd 1.3.0 release notes, "Config version 2"; config.go of 1.2 has no Version that it looks at.
+OLDEST_CONTAINERD: Version = (1, 3, 0)
+TRIED_CONTAINERD: Version = (1, 4, 0)
+
+
+def too_old(containerd: str) -> bool:
+    """Return whether this containerd cannot read the config.toml that is written for it; False if its version is not known."""
+    parsed = parse_version(containerd)
+    return parsed is not None and parsed < OLDEST_CONTAINERD
+
+
+def untried(containerd: str) -> bool:
+    """Return whether this containerd is older than those that unshim was tried with."""
+    parsed = parse_version(containerd)
+    return parsed is not None and OLDEST_CONTAINERD <= parsed < TRIED_CONTAINERD
+
+
 def config_schema(containerd: str) -> int:
     """Return the version of config.toml to write for this containerd.
 

@@ -103,6 +103,7 @@ def plan_package(draft: Draft) -> None:
         draft.packages.append(PackageChange(choice.package, "prepare", choice.installed, choice.wanted, reason))
         plan_companions(draft)
         plan_repository(draft)
+    _check_age(draft)
     bad = compat.incompatibility(draft.kubelet_version, choice.version) if draft.kubelet_version else None
     if bad:
         draft.block("kubelet-containerd-incompatible", *bad)
@@ -117,6 +118,26 @@ def plan_package(draft: Draft) -> None:
             f"the package manager offers {choice.package} {choice.candidate}: an unattended upgrade would cross a major version",
             "Set unshim_containerd_version to the version wanted; it is then held.",
         )
+
+
+def _check_age(draft: Draft) -> None:
+    """Block a containerd that would not read its configuration: as Docker 18.09 and 19.03 brought it."""
+    choice = draft.containerd
+    offered = compat.parse_version(choice.candidate)
+    better = f" {choice.candidate}" if offered and offered >= compat.TRIED_CONTAINERD else " 1.4 or newer"
+    how = (
+        f"Install {choice.package}{better}, which Docker goes on with (unshim_containerd_version can name it), and plan again."
+        if choice.package
+        else f"Install containerd{better}, and plan again."
+    )
+    if compat.too_old(choice.version):
+        draft.block(
+            "containerd-too-old",
+            f"containerd {choice.version} reads no config.toml of version 2, so it would know nothing of what the kubelet needs",
+            how,
+        )
+    elif compat.untried(choice.version):
+        draft.warn("containerd-untried", f"unshim was never tried with a containerd as old as {choice.version}", how)
 
 
 def plan_containerd(draft: Draft) -> None:
@@ -233,6 +254,14 @@ def plan_containerd_unit(draft: Draft) -> None:
             "containerd-masked",
             "containerd.service is masked",
             "Run `systemctl unmask containerd` if containerd may run on this node.",
+        )
+        return
+    if unit.load_state == "not-found" and not installing and draft.facts.units and draft.facts.containerd.installed:
+        # As with Docker's static binaries, where dockerd starts a containerd of its own that is nobody else's.
+        draft.block(
+            "containerd-not-a-unit",
+            f"{draft.facts.containerd.binary or 'containerd'} is there, but no unit containerd.service that would start it for the kubelet",
+            "Give it one (containerd's sources have containerd.service), run systemctl daemon-reload, and plan again.",
         )
         return
     restart = configured or installing or unit.active_state != "active"

@@ -168,6 +168,17 @@ def judge_docker_settings(draft: Draft) -> None:
 def check_docker(draft: Draft) -> None:
     """Block where Docker should answer and does not."""
     docker = draft.facts.docker
+    unit = draft.unit("docker.service")
+    if draft.facts.units and (docker.answers or docker.command_line) and unit.active_state in ("inactive", "failed"):
+        # Its containers would go on beside those of containerd.
+        started = f" ({docker.command_line[0]})" if docker.command_line else ""
+        draft.block(
+            "docker-not-a-unit",
+            f"dockerd runs{started}, but docker.service is {unit.load_state} and {unit.active_state}: what started it is not "
+            "known, so unshim could not stop it at the switch",
+            "Run Docker as the systemd unit docker.service (a snap's has another name), and plan again.",
+        )
+        return
     if docker.answers or draft.docker_was_stopped_by_us:
         return
     if draft.facts.uid != 0 and draft.unit("docker.service").active_state == "active":

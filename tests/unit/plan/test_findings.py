@@ -55,6 +55,23 @@ CASES = {
         {"packages": {"containerd": {"version": "2.1.9-1"}}, "containerd": {"version": "2.1.9"}},
         {}, "kubelet-containerd-incompatible", "block", ["1.20.2", "2.1.9", "v1alpha2"],
     ),
+    "containerd 1.2, as Docker 19.03 brought it": (
+        {"packages": {"containerd": {"version": "", "candidate": ""}, "containerd.io": {"version": "1.2.13-2", "candidate": "1.6.33-1"}},
+         "containerd": {"version": "1.2.13"}},
+        {}, "containerd-too-old", "block", ["1.2.13", "version 2"],
+    ),
+    "containerd 1.3": (
+        {"packages": {"containerd": {"version": "1.3.3-0ubuntu2"}}, "containerd": {"version": "1.3.3"}},
+        {}, "containerd-untried", "warn", ["1.3.3"],
+    ),
+    "Docker with a containerd of its own": (
+        {"packages": {"containerd": {"version": "", "candidate": ""}}, "units": {"containerd.service": None}},
+        {}, "containerd-not-a-unit", "block", ["/usr/bin/containerd", "containerd.service"],
+    ),
+    "Docker from a snap": (
+        {"units": {"docker.service": None, "docker.socket": None}, "docker": {"command_line": ["/snap/docker/2893/bin/dockerd"]}},
+        {}, "docker-not-a-unit", "block", ["/snap/docker/2893/bin/dockerd", "not-found"],
+    ),
     "foreign container": ({"docker": {"containers": [FOREIGN, STOPPED]}}, {}, "foreign-container", "block", ["registry-cache"]),
     "stopped foreign container": ({"docker": {"containers": [STOPPED]}}, {}, "foreign-container-stopped", "info", ["1 stopped"]),
     "open quote": ({"files": {FLAGS: {"content": '#\nKUBELET_KUBEADM_ARGS="--a\n'}}}, {}, "kubelet-flags-unparsable", "block", [f"{FLAGS}:2"]),
