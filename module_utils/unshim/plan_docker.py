@@ -6,12 +6,14 @@ import ipaddress
 import re
 from typing import Any
 
-from . import carry_over, docker_settings, kubelet_command_line, unit_environment
+from . import carry_over, docker_settings, kubelet_command_line, registries, unit_environment
 from .kubelet_flags import FlagError
 from .plan_draft import Draft
 from .plan_images import is_kubernetes
 
-LOOPBACK = {"127.0.0.0/8", "::1/128"}  # always insecure to Docker: moby registry/config.go
+# Not in question, whatever the settings say: loopback is always insecure to Docker, and Docker Hub never: moby
+# registry/config.go, loadInsecureRegistries.
+ALWAYS = {"127.0.0.0/8", "::1/128", *registries.HUB_NAMES}
 QUOTA = re.compile(
     r"(overlay2\.|zfs\.|btrfs\.|dm\.base)?size="
 )  # docs.docker.com/reference/cli/dockerd, storage driver options
@@ -98,12 +100,13 @@ def _compare_with_running(draft: Draft, path: str) -> None:
         return
     has: dict[str, set[str]] = {}
     if docker.registry_mirrors is not None:
-        has["registry-mirrors"] = {mirror.rstrip("/") for mirror in docker.registry_mirrors}
+        has["registry-mirrors"] = {_as_compared("registry-mirrors", entry) for entry in docker.registry_mirrors}
     if docker.insecure_registries is not None:
-        has["insecure-registries"] = {entry.lower() for entry in docker.insecure_registries} - LOOPBACK
+        has["insecure-registries"] = {_as_compared("insecure-registries", e) for e in docker.insecure_registries}
     for key, running in has.items():
         value = settings.get(key) or []
-        said = {_as_dockerd_has_it(key, entry) for entry in (value if isinstance(value, list) else [value])} - LOOPBACK
+        said = {_as_compared(key, entry) for entry in (value if isinstance(value, list) else [value])}
+        said, running = said - ALWAYS, running - ALWAYS
         if said != running:
             where = draft.docker_origins.get(key, path)
             draft.block(
@@ -114,12 +117,13 @@ def _compare_with_running(draft: Draft, path: str) -> None:
             )
 
 
-def _as_dockerd_has_it(key: str, entry: Any) -> str:
+def _as_compared(key: str, entry: Any) -> str:
+    """Return an entry in one of the forms that mean the same: dockerd shows some as they were written, some as it reads them."""
     text = str(entry).strip()
     if key == "registry-mirrors":
         return text.rstrip("/")
     if key == "insecure-registries":
-        text = re.sub(r"^https?://", "", text).rstrip("/").lower()
+        text = re.sub(r"^https?://", "", text.lower()).rstrip("/")
         try:
             return str(ipaddress.ip_network(text, strict=False)) if "/" in text else text
         except ValueError:

@@ -221,6 +221,24 @@ def test_registries_as_docker_words_them_do_not_differ(worker):
     assert "docker-settings-differ" not in {finding.id for finding in made.findings}
 
 
+@pytest.mark.parametrize(
+    "said, has",
+    [
+        ("docker.io", []),  # moby registry/config.go sets Docker Hub last, as secure
+        ("index.docker.io", ["index.docker.io"]),
+        ("reg.example:5000/", ["reg.example:5000/"]),
+        ("HTTP://Reg.example", ["Reg.example"]),
+    ],
+)
+def test_what_docker_makes_of_an_insecure_registry_does_not_differ(worker, said, has):
+    changes = {
+        "docker": {"registry_mirrors": [], "insecure_registries": ["127.0.0.0/8", "::1/128", *has]},
+        "files": {DAEMON: {"content": json.dumps({"insecure-registries": [said]})}},
+    }
+    made = plan.make(worker(changes), Settings(), "w1")
+    assert "docker-settings-differ" not in {finding.id for finding in made.findings}
+
+
 def test_a_foreign_container_may_be_stopped_by_name(worker, settings_of):
     facts = worker({"docker": {"containers": [FOREIGN]}})
     made = plan.make(facts, settings_of(stop_foreign_containers=["registry-cache"]), "w1")
