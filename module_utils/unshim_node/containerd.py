@@ -80,14 +80,17 @@ def configured_root(text: Optional[str]) -> str:
 
 
 def running_tasks(socket: str) -> Optional[Dict[str, int]]:
-    """Return how many tasks run in each of containerd's namespaces that has some; None if it does not answer."""
+    """Return how many tasks run in each of containerd's namespaces that has some; None if it does not say so of each."""
     try:
         names = commands.run(["ctr", "--address", socket, "namespaces", "ls", "--quiet"], timeout=30)
     except commands.CommandFailed:
         return None
     found: Dict[str, int] = {}
     for name in names.out.split():
-        tasks = commands.run(["ctr", "--address", socket, "--namespace", name, "tasks", "ls"], timeout=30, check=False)
+        try:
+            tasks = commands.run(["ctr", "--address", socket, "--namespace", name, "tasks", "ls"], timeout=30)
+        except commands.CommandFailed:
+            return None  # silence is not idleness: one shim that hangs is enough for it
         count = sum(line.split()[-1:] == ["RUNNING"] for line in tasks.out.splitlines())
         if count:
             found[name] = count
@@ -98,9 +101,15 @@ def refuse_tasks(socket: str, before: str, after: str) -> None:
     """Make sure that nothing runs in containerd, whose data directory is about to change.
 
     Raises:
-        NodeError: with what runs; containerd would know nothing of it afterwards.
+        NodeError: with what runs; containerd would know nothing of it afterwards. Or it is up and does not tell.
     """
     tasks = running_tasks(socket)
+    if tasks is None and systemd.show(UNIT)["ActiveState"] == "active":
+        raise NodeError(
+            "containerd's data directory is to change from %s to %s, but containerd does not tell what runs in it. Nothing "
+            "was changed. See what `ctr namespaces ls` and `ctr -n NAMESPACE tasks ls` say, restart containerd if they hang, "
+            "and run again." % (before or DEFAULT_ROOT, after or DEFAULT_ROOT)
+        )
     if tasks:
         raise NodeError(
             "containerd's data directory is to change from %s to %s, but it runs containers, which would be lost to it: "

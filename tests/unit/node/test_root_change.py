@@ -82,6 +82,29 @@ def test_a_running_container_stops_it(node):
     assert (node.config.read_text(), node.calls()) == (PREPARED, [])
 
 
+def test_a_containerd_that_does_not_tell_stops_it(node):
+    prepare(node)
+    node.calls()
+    node.tasks.unlink()  # `tasks ls` of one namespace fails, as beside a shim that hangs
+    result = switch(node)
+    assert result["failed"] and "does not tell what runs in it" in result["msg"]
+    assert (node.config.read_text(), node.calls()) == (PREPARED, [])
+    # one that is down cannot tell, and a run that was cut short there goes on
+    node.unit("containerd.service", ActiveState="failed")
+    assert switch(node)["changed"]
+
+
+def test_a_restart_that_would_kill_containers_nobody_counted_is_refused(node):
+    prepare(node)
+    state = node.run("migration_journal", state="drained")
+    assert "failed" not in state
+    node.unit("containerd.service", KillMode="control-group")
+    node.tasks.unlink()
+    first = change(node.config, PREPARED, PREPARED + "# more\n", role="containerd_config", stage="switch")
+    result = node.run("containerd_config", files=[first], **node.common)
+    assert result["failed"] and "KillMode=control-group" in result["msg"]
+
+
 def test_a_running_container_stops_the_way_back(node):
     prepare(node)
     switch(node)
