@@ -197,6 +197,7 @@ class Facts:
         default_factory=dict
     )  # of runtimes: path by name or path asked for, "" if not there
     cni_plugins: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by directory: the plugins found there
+    cri_dockerd: tuple[str, ...] = ()  # /proc/PID/cmdline of the running cri-dockerd; () if it does not run
     # By path of a file of registry logins: names in it that may be registries, credsStore, credHelpers. Never a login.
     registry_logins: dict[str, tuple[str, ...]] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()  # IPv4 and IPv6, of the interfaces that lead out of the node

@@ -85,6 +85,7 @@ def _facts(sections: list[Section]) -> Facts:
         limits={section.argument: _process_limits(section) for section in _all(sections, "limits")},
         programs=_programs(_first(sections, "programs")),
         cni_plugins={s.argument: tuple(line for line in s.lines if line) for s in _all(sections, "cni-plugins")},
+        cri_dockerd=_words(_first(sections, "cri-dockerd-command-line").content()),
         registry_logins={s.argument: tuple(dict.fromkeys(s.every("name"))) for s in _all(sections, "registry-logins")},
         addresses=tuple(dict.fromkeys(_first(sections, "addresses").every("address"))),
         not_seen=tuple(dict.fromkeys(section.argument for section in _all(sections, "not-seen"))),

@@ -31,6 +31,7 @@ from .plan_kubelet import (
     plan_kubelet,
     plan_sandbox_image,
     read_kubelet,
+    read_shim,
     source,
 )
 from .plan_model import AnnotationChange, Finding, PackageChange, Plan, Settings
@@ -161,6 +162,7 @@ def _plan_migrate(draft: Draft) -> None:
             "unshim moves nodes from dockershim and cri-dockerd only; leave this one out.",
         )
         return
+    read_shim(draft)
     read_docker_settings(draft)
     if draft.source == "containerd" and _is_moved(draft):
         _keep(draft)

@@ -12,18 +12,22 @@ from .plan_model import PackageChange
 
 def plan_cni(draft: Draft) -> None:
     """Find the CNI directories the kubelet used, and whether containerd can work with what is in them."""
-    plugin = flag_value(draft.argv, "network-plugin")
-    if draft.source == "dockershim" and plugin != "cni":
+    plugin = flag_value(draft.shim_argv, "network-plugin")
+    # cri-dockerd's default was none at first, and is cni since; it says nothing then.
+    if plugin != "cni" and (draft.source == "dockershim" or plugin is not None):
         says = f"--network-plugin={plugin}" if plugin else "no --network-plugin"
+        who = "cri-dockerd" if draft.source == "cri-dockerd" else "the kubelet"
         draft.block(
             "no-network-plugin",
-            f"the kubelet runs with {says}: its pods are on Docker's own network, which containerd does not have",
-            "Give the cluster a CNI network and the kubelet --network-plugin=cni first.",
+            f"{who} runs with {says}: its pods are on Docker's own network, which containerd does not have",
+            f"Give the cluster a CNI network and {who} --network-plugin=cni first.",
         )
         return
-    draft.cni_conf_dir = (flag_value(draft.argv, "cni-conf-dir") or cni.CONF_DIR).rstrip("/") or "/"
+    draft.cni_conf_dir = (flag_value(draft.shim_argv, "cni-conf-dir") or cni.CONF_DIR).rstrip("/") or "/"
     directories = [
-        d.strip().rstrip("/") for d in (flag_value(draft.argv, "cni-bin-dir") or cni.BIN_DIR).split(",") if d.strip()
+        d.strip().rstrip("/")
+        for d in (flag_value(draft.shim_argv, "cni-bin-dir") or cni.BIN_DIR).split(",")
+        if d.strip()
     ]
     draft.cni_bin_dir = directories[0] if directories else cni.BIN_DIR
     found = cni.read(draft.facts.files, draft.cni_conf_dir)

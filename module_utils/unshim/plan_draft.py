@@ -54,6 +54,9 @@ class Draft:
     snapshotter: str = ""
     journal: dict[str, Any] = field(default_factory=dict)
     argv: tuple[str, ...] = ()  # what the kubelet runs with now; from its files if it does not run
+    shim_argv: tuple[
+        str, ...
+    ] = ()  # what holds dockershim's flags: the kubelet's own, or cri-dockerd's where that is used
     argv_after: tuple[str, ...] = ()
     kubelet_config: dict[str, Any] = field(default_factory=dict)  # with its drop-ins, as the kubelet merges them
     kubelet_config_path: str = ""  # the value of --config

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from . import compat, kubelet_configuration, registries
+from . import compat, kubelet_configuration, registries, unit_environment
 from .kubelet_command_line import (
     SECRET,
     CommandLine,
     FlagError,
     difference,
     flag_value,
+    flags,
     resolve,
     specifiers,
     switch_runtime,
@@ -160,6 +161,37 @@ def source(draft: Draft) -> str:
     return "cri-dockerd" if re.search(r"cri-docker|dockershim\.sock", endpoint) else "unknown"
 
 
+# Carried, or judged, or about cri-dockerd's own socket.
+_CARRIED_OF_CRI_DOCKERD = (
+    "cni-bin-dir", "cni-conf-dir", "container-runtime-endpoint", "network-plugin", "pod-infra-container-image",
+)  # fmt: skip
+
+
+def read_shim(draft: Draft) -> None:
+    """Read the flags about CNI and the sandbox image: the kubelet's for dockershim, else cri-dockerd's own, which took them over.
+
+    cri-dockerd never sees the kubelet's; its own are those of its process, else of its unit's files. Source: cri-dockerd
+    config/options.go.
+    """
+    if draft.source != "cri-dockerd":
+        draft.shim_argv = draft.argv
+        return
+    draft.shim_argv = draft.facts.cri_dockerd
+    unit = unit_environment.unmasked(draft.unit("cri-docker.service"), draft.facts.files)
+    if not draft.shim_argv and unit.fragment_path in draft.facts.files:
+        try:
+            draft.shim_argv = resolve(unit, draft.facts.files, specifiers(draft.facts)).argv
+        except FlagError as error:
+            message = f"cri-dockerd's flags cannot be read: {error}"
+            draft.block("cri-dockerd-flags-unparsable", message, "Correct the file.")
+    for flag in flags(draft.shim_argv):
+        if flag.name not in _CARRIED_OF_CRI_DOCKERD:
+            written = f"--{flag.name}={flag.value}" if flag.value is not None else f"--{flag.name}"
+            place = unit.fragment_path or "cri-docker.service"
+            reason = "only cri-dockerd used it, which goes with Docker"
+            draft.not_carried.append(NotCarried(place, registries.redacted(written), reason))
+
+
 def kubelet_cgroup_driver(draft: Draft) -> str:
     """Return what the kubelet uses: its flag, else its configuration, else cgroupfs (KubeletConfiguration's default)."""
     return flag_value(draft.argv, "cgroup-driver") or str(draft.kubelet_config.get("cgroupDriver") or "") or "cgroupfs"
@@ -184,9 +216,10 @@ def plan_cgroup_driver(draft: Draft) -> None:
 def plan_sandbox_image(draft: Draft) -> None:
     """Take the sandbox image from the kubelet's flag, else from the newest sandbox that runs, else its version's default.
 
-    cri-dockerd ignores the kubelet's flag and has one of its own, so there the sandboxes say it first.
+    cri-dockerd ignores the kubelet's flag and has one of its own; where that is not given, the sandboxes say it first.
     """
     flag = flag_value(draft.argv, "pod-infra-container-image")
+    own = flag_value(draft.shim_argv, "pod-infra-container-image")
     sandboxes = sorted(
         (container.started_at, container.image)
         for container in draft.facts.docker.containers
@@ -195,7 +228,7 @@ def plan_sandbox_image(draft: Draft) -> None:
     running = sandboxes[-1][1] if sandboxes else ""
     if running.startswith("sha256:"):
         running = ""
-    known = (running, flag) if draft.source == "cri-dockerd" else (flag, running)
+    known = (own, running, flag) if draft.source == "cri-dockerd" else (flag, running)
     default = compat.default_sandbox_image(draft.kubelet_version)
     draft.sandbox_image = next((image for image in known if image), default)
     if not any(known) and draft.source == "cri-dockerd":

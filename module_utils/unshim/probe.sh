@@ -453,6 +453,29 @@ show_dockerd() {
   fi
 }
 
+# cri-dockerd has flags that dockershim's kubelet had itself: the CNI's directories, the sandbox image.
+find_cri_dockerd() {
+  cri_dockerd_pid=$(unit_property cri-docker.service MainPID)
+  case $cri_dockerd_pid in '' | 0) cri_dockerd_pid=$(processes cri-dockerd | head -n 1) ;; esac
+  if [ -n "$cri_dockerd_pid" ]; then
+    cri_dockerd_arguments=$(tr '\n\0' ' \n' <"/proc/$cri_dockerd_pid/cmdline")
+  else
+    # shellcheck disable=SC1003 # a backslash, then a quote
+    cri_dockerd_arguments=$(each print_file "$(unit_files cri-docker.service)" | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/')
+  fi
+}
+
+# The value of a flag of cri-dockerd, "" if not given: shim_flag cni-bin-dir
+shim_flag() {
+  printf '%s\n' "$cri_dockerd_arguments" | sed -n -e "s/^--$1=//p" -e "/^--$1\$/{n;p;}" | tail -n 1
+}
+
+show_cri_dockerd() {
+  [ -n "$cri_dockerd_pid" ] || return
+  printf '@@cri-dockerd-command-line\n'
+  encode <"/proc/$cri_dockerd_pid/cmdline"
+}
+
 # Docker's socket: the usual one, or the one the kubelet is told of where there is no other.
 find_docker_socket() {
   if [ ! -S "$DOCKER_SOCKET" ]; then
@@ -623,8 +646,7 @@ show_kubelet_files() {
   directory=$(flag pod-manifest-path)
   [ -n "$directory" ] || directory=$(sed -n 's/^staticPodPath:[[:space:]]*//p' "${config:-/var/lib/kubelet/config.yaml}" | tr -d "\"'\r")
   files_in "${directory:-/etc/kubernetes/manifests}" '*.yaml'
-  for directory in /etc/cni/net.d "$(flag cni-conf-dir)"; do
-    [ -n "$directory" ] || continue
+  for directory in $(printf '%s\n' /etc/cni/net.d "$(flag cni-conf-dir)" "$(shim_flag cni-conf-dir)" | sort -u); do
     files_in "$directory" '*.conf'
     files_in "$directory" '*.conflist'
     files_in "$directory" '*.json'
@@ -777,7 +799,8 @@ show_obstacles() {
 }
 
 show_cni_plugins() {
-  each cni_plugins "$(printf '%s\n' /opt/cni/bin /usr/lib/cni /usr/libexec/cni "$(flag cni-bin-dir | tr , '\n')" | sort -u)"
+  each cni_plugins "$(printf '%s\n' /opt/cni/bin /usr/lib/cni /usr/libexec/cni "$(flag cni-bin-dir | tr , '\n')" \
+    "$(shim_flag cni-bin-dir | tr , '\n')" | sort -u)"
 }
 
 main() {
@@ -799,6 +822,8 @@ main() {
   show_docker
   find_dockerd
   show_dockerd
+  find_cri_dockerd
+  show_cri_dockerd
   show_containerd
   show_programs
   show_kubelet_files

@@ -161,3 +161,8 @@ def test_a_file_system_whose_name_has_spaces():
     mount = parse("@@mount /d\ntype nfs4\ndf fs:/a b  100 40 60  40% /mnt/x y\n").mounts["/d"]
     assert (mount.device, mount.path, mount.filesystem) == ("fs:/a b", "/mnt/x y", "nfs4")
     assert (mount.size, mount.available) == (102400, 61440)
+
+
+def test_what_cri_dockerd_runs_with():
+    facts = parse("@@cri-dockerd-command-line\n" + encoded(b"/usr/bin/cri-dockerd\0--cni-conf-dir\0/etc/cni/other.d\0"))
+    assert facts.cri_dockerd == ("/usr/bin/cri-dockerd", "--cni-conf-dir", "/etc/cni/other.d")

@@ -151,3 +151,23 @@ def test_no_kubelet_is_given_a_flag_it_does_not_start_with(minor):
     assert f"--container-runtime-endpoint={ENDPOINT}" in after
     assert after[-1] == "--v=2"
     assert not [name for name in names if compat.dockershim_reason(name)]
+
+
+CRI_DOCKER = "/lib/systemd/system/cri-docker.service"
+
+
+@pytest.mark.parametrize(
+    "flags, says", [("--network-plugin=", "no --network-plugin"), ("--network-plugin=kubenet", "kubenet")]
+)
+def test_cri_dockerd_stopped_is_known_by_its_unit(worker, flags, says):
+    """The mask of an interrupted switch hides the unit, and the process is gone."""
+    argv = ["/usr/bin/kubelet", "--container-runtime-endpoint=unix:///run/cri-dockerd.sock"]
+    unit = {"load_state": "masked", "active_state": "inactive", "fragment_path": "/dev/null"}
+    changes = {
+        "kubelet": {"version": "1.28.4", "command_line": argv},
+        "units": {"cri-docker.service": unit},
+        "files": {CRI_DOCKER: {"kind": "file", "content": f"[Service]\nExecStart=/usr/bin/cri-dockerd {flags}\n"}},
+    }
+    made = plan.make(worker(changes), Settings(), "w1")
+    found = [finding for finding in made.findings if finding.id == "no-network-plugin"]
+    assert [("cri-dockerd" in one.message, says in one.message) for one in found] == [(True, True)]
