@@ -130,6 +130,8 @@ _ELSEWHERE = (
     Row("--runtime-cgroups", "kubelet", "containerd.service in place of docker.service", "the kubelet reads the runtime's own use of resources there", "kubernetes pkg/kubelet/cm/container_manager_linux.go", "kubelet"),
     Row("--image-service-endpoint", "kubelet", "removed where it names Docker's shim", "without it the runtime's endpoint serves images too", "kubernetes cmd/kubelet/app/options/options.go", "kubelet"),
     Row("--container-log-max-size, --container-log-max-files", "kubelet", "left", "they win over what Docker was told", "kubernetes cmd/kubelet/app/options/options.go", "kubelet"),
+    Row("cri-dockerd's --cni-bin-dir, --cni-conf-dir, --pod-infra-container-image", "carried", "as the kubelet's", "cri-dockerd took these flags over from the kubelet; the others of its own are listed as not carried", "cri-dockerd config/options.go", "kubelet"),
+    Row("RuntimeClass with the handler docker", "not-carried", "", "dockershim took this one name for its own runtime; containerd refuses pods of such a class, since no runtime is called so: take the class out of the pods, or give it the handler runc, before the first node moves", "kubernetes 1.20 pkg/kubelet/dockershim/docker_sandbox.go, runtimeName", "kubelet"),
     Row("--runtime-request-timeout, --streaming-connection-idle-timeout, --redirect-container-streaming, --cloud-provider and all others", "kubelet", "left", "they mean the same with any runtime", "kubernetes cmd/kubelet/app/options/options.go", "kubelet"),
     Row("--network-plugin, --docker-endpoint and dockershim's other flags", "kubelet", "removed", "they were dockershim's, and a later kubelet does not start with them", "kubernetes pkg/kubelet/config/flags.go, 1.16 to 1.24", "kubelet"),
 )  # fmt: skip
