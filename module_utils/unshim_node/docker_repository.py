@@ -26,48 +26,58 @@ def fingerprint(key: bytes) -> str:
     Raises:
         NodeError: it is not such a file, or its key is older than version 4 (RFC 4880, 12.2).
     """
-    text = key.decode("ascii", "replace")
-    match = ARMOUR.search(text)
-    try:
-        if match:
-            body = re.split(r"\r?\n[ \t]*\r?\n", match.group(1), maxsplit=1)[-1]
-            lines = [line.strip() for line in body.split("\n")]
-            key = base64.b64decode("".join(line for line in lines if line and not line.startswith("=")), validate=True)
-        packet = _first_packet(key)
-    except (binascii.Error, IndexError, ValueError) as error:
-        raise NodeError(
-            "The key of Docker's repository is not an OpenPGP public key (%s); nothing was changed. Look at what its "
-            "address returns." % (error or type(error).__name__)
-        ) from None
+    packet = _public_keys(key)[0]
     if packet[0] != 4:
         raise NodeError("The key of Docker's repository is a version %d key, which cannot be checked." % packet[0])
     return hashlib.sha1(b"\x99" + len(packet).to_bytes(2, "big") + packet).hexdigest().upper()
 
 
-def _first_packet(data):
-    """Return the body of the public-key packet that a key begins with."""
-    tag = data[0]
+def _public_keys(key):
+    """Return the bodies of the primary keys' packets in a key file, at least one."""
+    match = ARMOUR.search(key.decode("ascii", "replace"))
+    try:
+        if match:
+            body = re.split(r"\r?\n[ \t]*\r?\n", match.group(1), maxsplit=1)[-1]
+            lines = [line.strip() for line in body.split("\n")]
+            key = base64.b64decode("".join(line for line in lines if line and not line.startswith("=")), validate=True)
+        kind, packet, end = _packet(key, 0)
+        if kind != 6:
+            raise ValueError("its first packet is of kind %d, not a public key" % kind)
+        keys = [packet]
+        while end < len(key):
+            kind, packet, end = _packet(key, end)
+            if kind == 6:
+                keys.append(packet)
+    except (binascii.Error, IndexError, ValueError) as error:
+        raise NodeError(
+            "The key of Docker's repository is not an OpenPGP public key (%s); nothing was changed. Look at what its "
+            "address returns." % (error or type(error).__name__)
+        ) from None
+    return keys
+
+
+def _packet(data, place):
+    """Return (kind, body, where the next one begins) of the packet at ``place``."""
+    tag = data[place]
     if not tag & 0x80:
-        raise ValueError("it does not begin with a packet")
+        raise ValueError("something in it is no packet" if place else "it does not begin with a packet")
     if tag & 0x40:
-        kind, first = tag & 0x3F, data[1]
+        kind, first = tag & 0x3F, data[place + 1]
         if first < 192:
             start, length = 2, first
         elif first < 224:
-            start, length = 3, ((first - 192) << 8) + data[2] + 192
+            start, length = 3, ((first - 192) << 8) + data[place + 2] + 192
         else:
-            start, length = 6, int.from_bytes(data[2:6], "big")
+            start, length = 6, int.from_bytes(data[place + 2 : place + 6], "big")
     else:
         kind, size = (tag >> 2) & 0x0F, 1 << (tag & 3)
         if size == 8:
-            raise ValueError("its first packet has no length")
-        start, length = 1 + size, int.from_bytes(data[1 : 1 + size], "big")
-    if kind != 6:
-        raise ValueError("its first packet is of kind %d, not a public key" % kind)
-    body = data[start : start + length]
-    if len(body) != length or not body:
+            raise ValueError("a packet of it has no length")
+        start, length = 1 + size, int.from_bytes(data[place + 1 : place + 1 + size], "big")
+    end = place + start + length
+    if end > len(data) or not length:
         raise ValueError("it is cut off")
-    return body
+    return kind, data[place + start : end], end
 
 
 def check_key(key: bytes, wanted: str, url: str) -> None:
@@ -79,6 +89,13 @@ def check_key(key: bytes, wanted: str, url: str) -> None:
             "mirror's own key, set unshim_docker_repository_fingerprint."
             % (url, actual, re.sub(r"\s", "", wanted).upper()),
             {"fingerprint": actual},
+        )
+    # Every key in the file would be trusted, and only the first one's fingerprint was looked at.
+    if wanted and (len(_public_keys(key)) > 1 or key.count(b"-----BEGIN") > 1):
+        raise NodeError(
+            "The key of Docker's repository from %s holds more keys than the one with the fingerprint %s; nothing was changed. "
+            "Export that one alone (`gpg --armor --export %s`) and name the file in unshim_docker_repository_key."
+            % (url, actual, actual)
         )
 
 

@@ -56,6 +56,20 @@ class TestKey(unittest.TestCase):
             docker_repository.check_key(KEY, "9DC858229FC7DD38854AE2D88D81803C0EBFCD88", URL)
         self.assertIn("has the fingerprint %s, not 9DC858229FC7" % FINGERPRINT, caught.exception.message)
 
+    def test_a_second_key_behind_the_right_one_is_refused(self):
+        binary = base64.b64decode(b"".join(KEY.split(b"\n\n")[1].split(b"\n")[:-3]))
+        stranger = binary.replace(b"\x16", b"\x13", 1)
+        other = docker_repository.armoured(stranger)
+        message = other.replace(
+            b"PUBLIC KEY BLOCK", b"ARMORED FILE"
+        )  # apt reads the first block, whatever it is called
+        for key in (binary + stranger, docker_repository.armoured(binary + stranger), KEY + other, message + KEY):
+            with self.assertRaises(NodeError) as caught:
+                docker_repository.check_key(key, FINGERPRINT, URL)
+            self.assertIn("holds more keys", caught.exception.message)
+        docker_repository.check_key(binary, FINGERPRINT, URL)
+        docker_repository.check_key(KEY + other, "", URL)
+
 
 class TestSources(unittest.TestCase):
     def setUp(self):
