@@ -445,6 +445,7 @@ def add_repository(module, manager, journal):
     key = get_key(module, wanted)
     docker_repository.check_key(key, wanted["fingerprint"], wanted["key"])
     key = docker_repository.armoured(key)
+    docker_repository.key_conflict(wanted["key_path"], key)
     originals = {path: files.read_bytes(path) for path in (wanted["key_path"], wanted["path"])}
 
     def undo():

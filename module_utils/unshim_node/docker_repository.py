@@ -165,6 +165,21 @@ def conflict(path: str, content: bytes) -> None:
         )
 
 
+def key_conflict(path: str, key: bytes) -> None:
+    """Raise if another repository's key stands where we would write; Docker's documentation gives that path to all."""
+    now = files.read_bytes(path)
+    try:
+        same = now is None or fingerprint(now) == fingerprint(key)
+    except NodeError:
+        same = False
+    if not same:
+        raise NodeError(
+            "%s is there and holds another key than that of Docker's repository; nothing was changed. A repository of this "
+            "node may need it: give it another name there and in its source, or install containerd from that repository with "
+            "unshim_containerd_method: package." % path
+        )
+
+
 def needs_armour(key: bytes) -> bool:
     """Return whether a key file is binary; apt tells the two apart by the file's name."""
     return b"-----BEGIN PGP" not in key

@@ -565,6 +565,15 @@ class TestContainerdInstall:
         assert "has the fingerprint D4280A09" in self.install(apt, repository=repository)["msg"]
         assert not (apt.root / "sources").exists() and not apt.journal.exists()
 
+    def test_another_repositorys_key_in_its_place_stays(self, apt, monkeypatch):
+        repository = self.repository(apt, monkeypatch)
+        there = Path(repository["key_path"])
+        there.parent.mkdir()
+        there.write_text("the key of a mirror\n")
+        result = self.install(apt, repository=repository)
+        assert there.read_text() == "the key of a mirror\n"
+        assert result["failed"] and f"{there} is there and holds another key" in result["msg"]
+
     def test_lists_that_do_not_know_it_are_updated(self, apt):
         result = apt.run("containerd_install", True, packages=[{"name": "containerd", "version": "1.7.0"}])
         assert result["changed"] and "do not know containerd 1.7.0" in json.dumps(result["warnings"])

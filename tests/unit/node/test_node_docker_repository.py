@@ -70,6 +70,25 @@ class TestKey(unittest.TestCase):
         docker_repository.check_key(binary, FINGERPRINT, URL)
         docker_repository.check_key(KEY + other, "", URL)
 
+    def test_another_repositorys_key_is_not_overwritten(self):
+        path = os.path.join(self.directory(), "docker.asc")
+        docker_repository.key_conflict(path, KEY)
+        binary = base64.b64decode(b"".join(KEY.split(b"\n\n")[1].split(b"\n")[:-3]))
+        for there, good in ((KEY, True), (binary, True), (binary.replace(b"\x16", b"\x13", 1), False), (b"?", False)):
+            with open(path, "wb") as stream:
+                stream.write(there)
+            if good:
+                docker_repository.key_conflict(path, KEY)
+                continue
+            with self.assertRaises(NodeError) as caught:
+                docker_repository.key_conflict(path, KEY)
+            self.assertIn("holds another key", caught.exception.message)
+
+    def directory(self):
+        made = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, made)
+        return made
+
 
 class TestSources(unittest.TestCase):
     def setUp(self):
