@@ -35,7 +35,7 @@ def read_docker_settings(draft: Draft) -> None:
     draft.daemon_json, draft.docker_origins = effective.values, effective.origins
     if moved:
         return
-    if flags_fault and not running:
+    if flags_fault and not running and not draft.docker_was_stopped_by_us:  # else they were read while it ran
         draft.block("docker-flags-unparsable", flags_fault, "Correct the file.")
     for key in effective.both:
         draft.block(
@@ -85,7 +85,8 @@ def _flags_in_files(draft: Draft) -> tuple[tuple[str, ...], str]:
     if unit.fragment_path not in draft.facts.files:
         return (), ""
     try:
-        return kubelet_command_line.resolve(unit, draft.facts.files).argv, ""
+        known = kubelet_command_line.specifiers(draft.facts)
+        return kubelet_command_line.resolve(unit, draft.facts.files, known).argv, ""
     except FlagError as error:
         return (), str(error)
 

@@ -239,6 +239,23 @@ def test_what_docker_makes_of_an_insecure_registry_does_not_differ(worker, said,
     assert "docker-settings-differ" not in {finding.id for finding in made.findings}
 
 
+@pytest.mark.parametrize("label, blocks", [("%H", False), ("%m", True)])
+@pytest.mark.parametrize("state", ["docker", "drained"])
+def test_a_specifier_in_dockers_unit_is_no_dead_end_in_the_middle_of_a_switch(worker, label, blocks, state):
+    unit = {"content": f"[Service]\nExecStart=/usr/sbin/dockerd -H fd:// --label host={label} --log-opt max-size=9m\n"}
+    changes = {
+        "docker": {"answers": False, "containers": [], "images": []},
+        "units": {"docker.service": {"active_state": "inactive"}},
+        "files": {
+            DAEMON: {"content": "{}"},
+            "/lib/systemd/system/docker.service": unit,
+            plan_draft.JOURNAL: {"kind": "file", "content": json.dumps({"state": state})},
+        },
+    }
+    made = plan.make(worker(changes), Settings(), "w1")
+    assert ("docker-flags-unparsable" in {finding.id for finding in made.blockers}) is (blocks and state == "docker")
+
+
 def test_a_foreign_container_may_be_stopped_by_name(worker, settings_of):
     facts = worker({"docker": {"containers": [FOREIGN]}})
     made = plan.make(facts, settings_of(stop_foreign_containers=["registry-cache"]), "w1")
