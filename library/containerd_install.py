@@ -578,7 +578,10 @@ def get_archive(module, archive, work):
                 "%s, the archive of %s %s, is not on this node; nothing was changed."
                 % (archive["path"], archive["name"], archive["version"])
             )
-        return archive["path"]
+        # It may lie where others can write, as in /tmp: what is verified has to be what is unpacked.
+        path = os.path.join(work, "%s-%s" % (archive["name"], archive["version"]))
+        shutil.copyfile(archive["path"], path)
+        return path
     if not archive["url"]:
         raise NodeError(
             "The archive of %s %s has neither url nor path; src works through Ansible's action of this module only."
