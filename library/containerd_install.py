@@ -221,6 +221,7 @@ from ansible.module_utils.urls import fetch_url
 
 FETCH_TIMEOUT = 60  # s without a byte
 KEY_LIMIT = 1 << 20  # bytes
+PENDING = "restart_pending"  # the journal's note by which containerd_config, which comes next, restarts containerd
 # In this order: on SUSE dnf can be installed beside zypper, which is the system's own.
 MANAGERS = (package_manager_apt, package_manager_zypper, package_manager_dnf)
 
@@ -537,7 +538,7 @@ def install_archives(module, journal):
         for archive in archives:
             if archive["name"] == "cni":
                 release_archive.copy_plugins(archive, plugins)
-        use(links, unit)
+        use(links, unit, journal)
     return outcome
 
 
@@ -594,10 +595,13 @@ def get_archive(module, archive, work):
     return path
 
 
-def use(links, unit):
+def use(links, unit, journal):
     """Link the new versions in. A containerd that runs is restarted; if it does not come up again, all goes back."""
+    restart = unit["ActiveState"] == "active" and any(os.path.basename(path) == "containerd" for path in links)
+    if restart:
+        journal.note(PENDING, True)  # after a crash before the restart the links say nothing of it any more
     release_archive.set_links(links)
-    if unit["ActiveState"] != "active" or not any(os.path.basename(path) == "containerd" for path in links):
+    if not restart:
         return
     try:
         systemd.restart(containerd.UNIT)
@@ -607,6 +611,7 @@ def use(links, unit):
         raise NodeError(
             "The new containerd did not start, and the one before it runs again: %s" % error.message, error.details
         ) from None
+    journal.note(PENDING, None)
 
 
 def by_hand(links):
