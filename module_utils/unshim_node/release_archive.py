@@ -143,10 +143,12 @@ def _extract(archive, path, target):
             for member in members:
                 name = _inside(archive, member.name)
                 place = os.path.join(target, name)
-                if member.isdir():
+                # A link that leads inside by its words may lead outside through another one.
+                is_below_link = os.path.realpath(os.path.dirname(place)) != _plain(target, name)
+                if member.isdir() and not is_below_link:
                     os.makedirs(place, 0o755, exist_ok=True)
                     continue
-                if os.path.lexists(place) or os.path.realpath(os.path.dirname(place)) != _plain(target, name):
+                if os.path.lexists(place) or is_below_link:
                     raise _bad(archive, "%s is in it twice, or below a link" % member.name)
                 os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)
                 if member.issym():

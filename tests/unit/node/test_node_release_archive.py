@@ -104,6 +104,16 @@ class TestReleaseArchive(unittest.TestCase):
                 release_archive.unpack({"name": "containerd", "version": "2.1.9", "sha256": "0" * 64}, path, self.opt)
             self.assertEqual(os.listdir(self.opt), [])
 
+    def test_no_directory_is_made_outside(self):
+        def made(name, kind, target=""):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            return info
+
+        # Each link leads inside by its words; together they lead to the parent of the archive's directory's parent.
+        links = [made("p/q/x", tarfile.SYMTYPE, "../.."), made("y", tarfile.SYMTYPE, "p/q/x/../..")]
+        self.assertIn("below a link", self.refused(CONTAINERD, add=links + [made("y/evil", tarfile.DIRTYPE)]))
+
     def test_what_does_not_work_on_this_node(self):
         self.assertIn("it has no bin/ctr", self.refused({k: v for k, v in CONTAINERD.items() if k != "bin/ctr"}))
         self.assertIn("not version 2.2.0", self.refused(CONTAINERD, version="2.2.0"))
