@@ -472,7 +472,8 @@ def restored(module):
             journal.note(PENDING, True)
         for path in paths:
             journal.restore_file(path)
-        if any(containerd.is_unit_file(path) for path in paths):
+        # A run that was cut short may have restored the last of them.
+        if unit["NeedDaemonReload"] == "yes" or any(containerd.is_unit_file(path) for path in paths):
             systemd.daemon_reload()
         if restart:
             systemd.restart(containerd.UNIT)

@@ -132,6 +132,17 @@ class TestContainerdConfig:
         assert result["failed"] and "KillMode=process" in result["msg"]
         assert (self.config.read_text(), self.node.calls()) == ("old\n", [])
 
+    def test_a_way_back_cut_short_before_systemd_was_told_goes_on(self):
+        self.present(self.config_change("new\n"))
+        self.node.calls()
+        # Killed after the last file, a drop-in, was taken away: systemd still has it, and the note asks for a restart.
+        self.config.write_text("old\n")
+        path = self.node.journal / "journal.json"
+        path.write_text(json.dumps({**self.node.written(), "notes": {"restart_pending": True}}))
+        self.node.unit("containerd.service", NeedDaemonReload="yes")
+        result = self.node.run("containerd_config", state="restored", socket=self.socket)
+        assert result["restarted"] and self.node.calls() == ["daemon-reload", "restart containerd.service"]
+
     def test_check_mode_predicts_exactly_that(self):
         result = self.present(self.config_change("new\n"), check=True)
         assert (result["changed"], result["restarted"]) == (True, True)
