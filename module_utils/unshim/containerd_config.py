@@ -25,6 +25,7 @@ CERTS_D = "/etc/containerd/certs.d"
 CRI = "io.containerd.grpc.v1.cri"  # schemas 1 and 2 have one plugin
 CRI_RUNTIME = "io.containerd.cri.v1.runtime"  # schemas 3 and 4 have two
 CRI_IMAGES = "io.containerd.cri.v1.images"
+LINUX_V1 = "io.containerd.runtime.v1.linux"  # runc before it had a shim of its own; gone with 2.0
 CRI_NAMES = ("cri", CRI, CRI_RUNTIME, CRI_IMAGES)
 HEADER = "# Written by unshim. Settings it does not manage may be added; they are kept.\n"
 
@@ -92,6 +93,12 @@ def holds_logins(data: dict[str, Any]) -> bool:
     configs = table.get("configs")
     values = configs.values() if isinstance(configs, dict) else ()
     return bool(table.get("auths")) or any(isinstance(value, dict) and value.get("auth") for value in values)
+
+
+def max_concurrent_downloads(data: dict[str, Any]) -> int | None:
+    """Return the file's own max_concurrent_downloads, None if it sets none."""
+    value = _get(data, ("plugins", CRI_IMAGES if schema(data) >= 3 else CRI)).get("max_concurrent_downloads")
+    return value if isinstance(value, int) else None
 
 
 def registry_config_path(data: dict[str, Any]) -> str:
@@ -225,6 +232,11 @@ def wanted_values(data: dict[str, Any], version: str, wanted: ContainerdSettings
     if wanted.cni_conf_dir:
         rows.append((("plugins", cri, "cni", "conf_dir"), wanted.cni_conf_dir))
     rows += _runtime_rows(data, cri, wanted)
+    if number < 3 and _get(data, ("plugins", cri)).get("systemd_cgroup") is True:
+        # With any other type of default runtime containerd 1.x does not load CRI (containerd#4203, pkg/cri/config/config.go).
+        default = wanted.default_runtime or default_runtime(data) or "runc"
+        if runtimes(data).get(default, {}).get("runtime_type") != LINUX_V1:
+            rows.append((("plugins", cri, "systemd_cgroup"), False))
     if wanted.default_runtime:
         rows.append((("plugins", cri, "containerd", "default_runtime_name"), wanted.default_runtime))
     if wanted.snapshotter and not snapshotter(data):

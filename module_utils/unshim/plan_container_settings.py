@@ -22,6 +22,12 @@ def plan_container_settings(draft: Draft, data: dict[str, Any]) -> dict[str, Any
     downloads = settings.get("max-concurrent-downloads")
     if isinstance(downloads, int) and not isinstance(downloads, bool) and downloads > 0:
         found["max_concurrent_downloads"] = downloads
+        own = containerd_config.max_concurrent_downloads(data)
+        if own is not None and own != downloads:
+            draft.note(
+                "max-concurrent-downloads-kept",
+                f"{containerd_config.PATH} sets max_concurrent_downloads = {own}, Docker's is {downloads}; the file's is kept",
+            )
     return found
 
 

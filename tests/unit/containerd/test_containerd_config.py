@@ -349,3 +349,18 @@ def test_a_file_of_version_4_stays_one():
     after = render(V4, "2.3.4", FULL)
     assert after.startswith(V4)
     assert (sandbox_image(parse(after)), default_runtime(parse(after))) == (FULL.sandbox_image, "crun")
+
+
+@pytest.mark.parametrize(
+    "runtime_type, kept", [("io.containerd.runc.v2", False), ("io.containerd.runtime.v1.linux", True)]
+)
+def test_systemd_cgroup_with_which_cri_would_not_load(runtime_type, kept):
+    existing = (
+        'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\n  systemd_cgroup = true # as told\n'
+        '[plugins."io.containerd.grpc.v1.cri".containerd]\n  default_runtime_name = "mine"\n'
+        f'[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.mine]\n  runtime_type = "{runtime_type}"\n'
+    )
+    text = render(existing, "1.6.20", ContainerdSettings(systemd_cgroup=True))
+    assert tomllib.loads(text)["plugins"]["io.containerd.grpc.v1.cri"]["systemd_cgroup"] is kept
+    assert "# as told" in text
+    assert render(text, "1.6.20", ContainerdSettings(systemd_cgroup=True)) == text

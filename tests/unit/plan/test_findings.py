@@ -72,6 +72,11 @@ CASES = {
         {"units": {"docker.service": None, "docker.socket": None}, "docker": {"command_line": ["/snap/docker/2893/bin/dockerd"]}},
         {}, "docker-not-a-unit", "block", ["/snap/docker/2893/bin/dockerd", "not-found"],
     ),
+    "downloads at a time": (
+        {"files": {DAEMON: {"content": '{"max-concurrent-downloads": 10}'},
+                   CONFIG: {"content": 'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\nmax_concurrent_downloads = 3\n'}}},
+        {}, "max-concurrent-downloads-kept", "info", [CONFIG, "= 3", "is 10"],
+    ),
     "foreign container": ({"docker": {"containers": [FOREIGN, STOPPED]}}, {}, "foreign-container", "block", ["registry-cache"]),
     "stopped foreign container": ({"docker": {"containers": [STOPPED]}}, {}, "foreign-container-stopped", "info", ["1 stopped"]),
     "open quote": ({"files": {FLAGS: {"content": '#\nKUBELET_KUBEADM_ARGS="--a\n'}}}, {}, "kubelet-flags-unparsable", "block", [f"{FLAGS}:2"]),
