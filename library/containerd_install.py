@@ -201,8 +201,10 @@ plugins:
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
+from urllib.parse import unquote
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.unshim_node import (
@@ -457,7 +459,7 @@ def add_repository(module, manager, journal):
                 files.write_atomically(path, data, 0o644, 0, 0)
 
     by_hand = "rm %s %s, or let it stay" % (wanted["path"], wanted["key_path"])
-    with journal.step("add the repository %s" % wanted["url"], "prepare", by_hand):
+    with journal.step("add the repository in %s" % wanted["path"], "prepare", by_hand):
         try:
             files.write_atomically(wanted["key_path"], key, 0o644, 0, 0)
             files.write_atomically(wanted["path"], content, 0o644, 0, 0)
@@ -624,7 +626,17 @@ def _names(archives):
     return ", ".join("%s %s" % (archive["name"], archive["version"]) for archive in archives)
 
 
+def hide_passwords(module):
+    """Keep the passwords in addresses, such as a mirror's, out of whatever this module or a program says."""
+    repository = module.params["repository"] or {}
+    urls = [repository.get("url"), repository.get("key")] + [archive["url"] for archive in module.params["archives"]]
+    for login in re.findall(r"(?m)^[A-Za-z][A-Za-z0-9+.-]*://([^/\n]+)@", "\n".join(url for url in urls if url)):
+        password = login.partition(":")[2] or login  # a token may stand alone
+        module.no_log_values.update((password, unquote(password)))
+
+
 def act(module):
+    hide_passwords(module)
     journal = module_run.open_journal(module)
     outcome = install_packages(module, journal)
     archives = install_archives(module, journal)

@@ -585,6 +585,19 @@ class TestContainerdInstall:
         assert there.read_text() == "the key of a mirror\n"
         assert result["failed"] and f"{there} is there and holds another key" in result["msg"]
 
+    def test_a_password_in_an_address_is_not_shown(self, apt, monkeypatch):
+        url = "https://ops:s3cr%C3%A9t-w0rd@mirror.example/docker/debian"
+        repository = self.repository(apt, monkeypatch, url=url, key="https://ops:s3cr%C3%A9t-w0rd@[::1]:1/gpg")
+        archive = {"name": "runc", "version": "1.3.6", "sha256": "0" * 64, "url": "http://x:an0ther-one@[::1]:1/runc"}
+        failed = self.install(apt, repository=repository)
+        assert "cannot be fetched" in failed["msg"]
+        also_failed = apt.run("containerd_install", archives=[archive])
+        assert "cannot be fetched" in also_failed["msg"]
+        done = self.install(apt, repository={**repository, "key": f"file://{apt.root}/key"})
+        assert "failed" not in done
+        for result in (failed, also_failed, done, apt.written()):
+            assert "w0rd" not in json.dumps(result) and "an0ther-one" not in json.dumps(result)
+
     def test_lists_that_do_not_know_it_are_updated(self, apt):
         result = apt.run("containerd_install", True, packages=[{"name": "containerd", "version": "1.7.0"}])
         assert result["changed"] and "do not know containerd 1.7.0" in json.dumps(result["warnings"])
