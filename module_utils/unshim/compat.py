@@ -319,6 +319,13 @@ def operating_system(system: OperatingSystem) -> OsRow:
     return OsRow((system.id,), "no", system.package_manager, "", "", "", reason="unshim does not know it")
 
 
+def knows_soft_and_hard_limits(system: OperatingSystem) -> bool:
+    """Return whether its systemd reads LimitNOFILE=SOFT:HARD; that of RHEL 7 and Amazon Linux 2, 219, passes over such a line."""
+    release = system.version_id.split(".")[0]
+    old = release == "7" and operating_system(system).package_manager == "dnf"
+    return not old and (system.id, release) != ("amzn", "2")
+
+
 # What stands for the package manager of a row on older systems of its family.
 _ALSO_DRIVEN = {"dnf": ("yum",)}
 

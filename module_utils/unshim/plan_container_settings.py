@@ -151,6 +151,18 @@ def _limit_the_daemon(draft: Draft, lost: rlimits.Limits, after: rlimits.Limits)
     if soft != rlimits.UNLIMITED and soft < rlimits.OWN_OPEN_FILES:
         del safe["nofile"]
     unsafe = {name: limit for name, limit in lost.items() if name not in safe}
+    if not compat.knows_soft_and_hard_limits(draft.facts.os):
+        unread = {name: limit for name, limit in safe.items() if limit[0] != limit[1]}
+        safe = {name: limit for name, limit in safe.items() if name not in unread}
+        if unread:
+            _warn_lost(
+                draft,
+                unread,
+                after,
+                f"containerd {draft.containerd.version} gives containers its own limits, and this system's systemd can set only "
+                "one number for soft and hard",
+                "Use containerd 1.5 or newer (unshim_containerd_version), where containers have limits of their own.",
+            )
     if unsafe:
         _warn_lost(
             draft,

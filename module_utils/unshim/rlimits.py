@@ -159,15 +159,19 @@ def drop_in(limits: Mapping[str, Limit]) -> str:
         "# Written by unshim: what pods' containers had on Docker. This containerd passes its own limits on to them.",
         "[Service]",
     ]
-    lines += [f"Limit{name.upper()}={_word(soft)}:{_word(hard)}" for name, (soft, hard) in sorted(limits.items())]
+    # One number for both is what every systemd reads; that of RHEL 7 knows no other form.
+    lines += [
+        f"Limit{name.upper()}={_word(soft)}" + ("" if soft == hard else f":{_word(hard)}")
+        for name, (soft, hard) in sorted(limits.items())
+    ]
     return "\n".join(lines) + "\n"
 
 
 def limits_of_drop_in(text: str) -> Limits:
     """Return the limits in a drop-in that :func:`drop_in` wrote."""
     return {
-        name.lower(): (number(soft), number(hard))
-        for name, soft, hard in re.findall(r"(?m)^Limit([A-Z]+)=(\d+|infinity):(\d+|infinity)$", text)
+        name.lower(): (number(soft), number(hard or soft))
+        for name, soft, hard in re.findall(r"(?m)^Limit([A-Z]+)=(\d+|infinity)(?::(\d+|infinity))?$", text)
     }
 
 

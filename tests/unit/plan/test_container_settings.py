@@ -146,3 +146,24 @@ def test_selinux(worker, value, line):
 def test_downloads_at_a_time(worker, value, line):
     made = plan.make(worker(docker(**{"max-concurrent-downloads": value})), Settings(), "w1")
     assert ("max_concurrent_downloads" in changed(made, CONFIG)) is line
+
+
+@pytest.mark.parametrize(
+    "pod, drop_in, told",
+    [
+        ([65536, 65536], "LimitNOFILE=65536\n", False),
+        ([20000, 40000], None, True),  # systemd 219 knows one number only, and passes over the line
+    ],
+)
+def test_limits_of_an_old_containerd_on_rhel_7(worker, pod, drop_in, told):
+    changes = {
+        "os": {"id": "centos", "id_like": ["rhel", "fedora"], "version_id": "7", "package_manager": "yum"},
+        "packages": {"containerd": {"version": "1.4.13-3.1.el7"}},
+        "containerd": {"version": "1.4.13"},
+        "limits": {"pod": {"nofile": pod}, "containerd": {"nofile": [1048576, 1048576]}},
+    }
+    made = plan.make(worker(changes), Settings(), "w1")
+    text = next((change.after for change in made.files if change.path == rlimits.DROP_IN), None)
+    assert (text is None) is (drop_in is None)
+    assert drop_in is None or text.endswith(drop_in)
+    assert ("limits-not-carried" in {finding.id for finding in made.findings}) is told
