@@ -155,6 +155,8 @@ def _without_secrets(key: str, value: Any) -> Any:
         return [_without_secrets(key, inner) for inner in value]
     if isinstance(value, str) and _SECRET_NAME.search(key):
         return "***"
+    if isinstance(value, str) and _SECRET_NAME.search(value.partition("=")[0]) and "=" in value:
+        return value.partition("=")[0] + "=***"
     if isinstance(value, str) and key.endswith("-proxy"):
         return proxies.hidden(value)
     return value

@@ -63,3 +63,7 @@ def test_secrets_are_hidden_at_any_depth():
         carry_over.shown("log-opts", value)
         == '{"a": [{"awslogs-credentials-endpoint": "***", "Token": "***"}], "env": "fine"}'
     )
+
+
+def test_a_secret_in_a_list_of_settings_is_not_shown():
+    assert carry_over.shown("labels", ["zone=a", "api-token=hunter2"]) == '["zone=a", "api-token=***"]'
