@@ -210,12 +210,12 @@ class SecondContainerd(object):
 
     def _end_leftovers(self):
         """End a daemon of ours whose run has ended without it. The lock says that no other run has one."""
-        left = [pid for pid in _processes() if self._config in _arguments(pid)]
+        left = [pid for pid in _processes() if self._is_daemon(pid)]
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + STOP_TIMEOUT
-        while any(self._config in _arguments(pid) for pid in left):
+        while any(self._is_daemon(pid) for pid in left):
             if time.monotonic() >= deadline:
                 raise NodeError(
                     "A containerd that an earlier run left behind (process %s) does not end; nothing was moved."
@@ -223,6 +223,10 @@ class SecondContainerd(object):
                 )
             time.sleep(0.05)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _is_daemon(self, pid):
+        """Return whether a process is, or is about to become, our containerd; an editor has that file among its words, too."""
+        return _arguments(pid)[-2:] == ["--config", self._config]
 
     def _start(self):
         os.mkdir(self.directory, 0o700)
@@ -311,6 +315,6 @@ def _processes():
 def _arguments(pid):
     try:
         with open("/proc/%d/cmdline" % pid, "rb") as stream:
-            return stream.read().decode("utf-8", "replace").split("\0")
+            return stream.read().decode("utf-8", "replace").split("\0")[:-1]  # each word ends with one
     except OSError:
         return []

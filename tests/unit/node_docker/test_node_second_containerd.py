@@ -92,6 +92,30 @@ class TestDockersData(unittest.TestCase):
         docker_remove.check_data(docker)
 
 
+class TestLeftovers(unittest.TestCase):
+    def test_only_a_daemon_is_ended_and_nobody_who_looks_at_its_file(self):
+        top = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, top, True)
+        directory = os.path.join(top, "second")
+        os.mkdir(directory)
+        config = os.path.join(directory, "config.toml")
+        with open(config, "w"):
+            pass
+        looks = subprocess.Popen(["tail", "-f", config], stdout=subprocess.DEVNULL)
+        # sh -c SCRIPT containerd --config FILE: its last words are a daemon's
+        left = subprocess.Popen(["sh", "-c", "read line", "containerd", "--config", config], stdin=subprocess.PIPE)
+        try:
+            time.sleep(0.2)
+            second_containerd.SecondContainerd(os.path.join(top, "root"), directory)._end_leftovers()
+            self.assertEqual(left.wait(5), -signal.SIGKILL)
+            self.assertIsNone(looks.poll())
+        finally:
+            for process in (looks, left):
+                process.kill()
+                process.wait()
+            left.stdin.close()
+
+
 class TestConfiguredRoot(unittest.TestCase):
     def test_table(self):
         for text, expected in [
