@@ -398,7 +398,7 @@ def present(module):
             journal.note(PENDING, None)
             message = error.message if isinstance(error, NodeError) else module_run.describe_os_error(error)
             raise NodeError(
-                "%s\nThe files of this run were put back." % message, {"put_back": outcome["changed_files"]}
+                "%s\n%s" % (message, put_back_or_not(outcome["changed_files"])), {"put_back": outcome["changed_files"]}
             ) from error
         try:
             outcome["cri"] = proved(params, journal, originals, was_active, reload, restart)
@@ -415,11 +415,20 @@ def proved(params, journal, originals, was_active, reload, restarted):
     except cri.CriError as error:
         evidence = containerd.why_not(cri.socket_file(params["socket"]), began)
         taken = take_back(originals, journal, was_active, reload)
-        what = "The files of this run were put back. " if taken else ""
         raise NodeError(
-            "containerd is not ready for a kubelet: %s\n%s%s" % (error.message, what, evidence),
+            "containerd is not ready for a kubelet: %s\n%s %s" % (error.message, put_back_or_not(taken), evidence),
             dict(error.details, put_back=taken),
         ) from error
+
+
+def put_back_or_not(paths):
+    """Return what became of the files after a failure."""
+    if paths:
+        return "The files of this run were put back."
+    return (
+        "Its files stay as they are, since this run changed none. If an earlier run wrote them and was cut short, the "
+        "rollback of this node puts them back."
+    )
 
 
 def take_back(originals, journal, was_active, reload):

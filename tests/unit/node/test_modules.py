@@ -132,6 +132,16 @@ class TestContainerdConfig:
         assert result["failed"] and "KillMode=process" in result["msg"]
         assert (self.config.read_text(), self.node.calls()) == ("old\n", [])
 
+    def test_what_a_run_that_was_cut_short_wrote_is_not_said_to_be_put_back(self):
+        self.present(self.config_change("new\n"))
+        path = self.node.journal / "journal.json"
+        path.write_text(json.dumps({**self.node.written(), "notes": {"restart_pending": True}}))
+        stand_in = (self.node.bin / "systemctl").read_text().split("\n", 1)[1]
+        self.node.program("systemctl", 'case "$1" in restart) echo "Job failed." >&2; exit 1;; esac\n' + stand_in)
+        result = self.present(self.config_change("new\n"))
+        assert result["failed"] and "were put back" not in result["msg"] and result["put_back"] == []
+        assert "an earlier run wrote" in result["msg"] and self.config.read_text() == "new\n"
+
     def test_a_way_back_cut_short_before_systemd_was_told_goes_on(self):
         self.present(self.config_change("new\n"))
         self.node.calls()
