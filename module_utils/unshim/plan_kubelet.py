@@ -184,6 +184,13 @@ def read_shim(draft: Draft) -> None:
         except FlagError as error:
             message = f"cri-dockerd's flags cannot be read: {error}"
             draft.block("cri-dockerd-flags-unparsable", message, "Correct the file.")
+    elif not draft.shim_argv and not draft.docker_was_stopped_by_us:
+        draft.warn(
+            "cri-dockerd-not-seen",
+            "neither cri-dockerd's process nor its unit cri-docker.service was seen, so the CNI's directories are taken as its "
+            "defaults, and the sandbox image as that of the newest pod",
+            "If it runs with flags for them, run it as cri-docker.service and plan again.",
+        )
     for flag in flags(draft.shim_argv):
         if flag.name not in _CARRIED_OF_CRI_DOCKERD:
             written = f"--{flag.name}={flag.value}" if flag.value is not None else f"--{flag.name}"
