@@ -64,9 +64,12 @@ def _is_made(copy, journal):
     data = _source(copy)
     files.ownership(copy)
     now = files.read_bytes(copy["path"])
-    if now is None or now == data:
-        return now is not None
+    if now is None:
+        return False
     record = journal.files.get(copy["path"]) or {}
+    if now == data:
+        # Written, and not noted as ours: a run was cut short between the two. It is made again to be noted.
+        return not record or record.get("written_sha256") is not None
     if record.get("written_sha256") == hashlib.sha256(now).hexdigest():
         return False  # ours, of a source that has changed since
     raise NodeError(

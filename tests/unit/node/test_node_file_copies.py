@@ -5,6 +5,7 @@ import shutil
 import stat
 import tempfile
 import unittest
+from unittest import mock
 
 from unshim_node import file_copies
 from unshim_node.errors import NodeError
@@ -87,6 +88,14 @@ class TestFileCopies(unittest.TestCase):
         self.write(self.path, b"somebody's")
         with self.assertRaises(NodeError):
             self.make()
+
+    def test_ours_is_known_as_ours_after_a_crash(self):
+        with mock.patch.object(self.journal, "remember_written", side_effect=KeyboardInterrupt):
+            self.assertRaises(KeyboardInterrupt, self.make)
+        self.assertEqual((self.make(), self.make()), (1, 0))
+        self.write(self.source, b"renewed")
+        self.assertEqual(self.make(), 1)
+        self.assertEqual(self.read(self.path), b"renewed")
 
     def test_a_source_that_cannot_be_copied_is_named(self):
         for spoil in (
