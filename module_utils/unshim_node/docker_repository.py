@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 
-from . import commands, files
+from . import files
 from .errors import NodeError
 
 MARK = "# Written by unshim"
@@ -194,8 +194,3 @@ def armoured(key: bytes) -> bytes:
     return (
         "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n%s\n-----END PGP PUBLIC KEY BLOCK-----\n" % "\n".join(lines)
     ).encode()
-
-
-def import_rpm_key(path: str) -> None:
-    """Make RPM know the key: zypper takes an unknown one only from a person."""
-    commands.run(["rpm", "--import", path], timeout=60)
