@@ -221,20 +221,25 @@ kubelet_files() {
   loaded_environment_files kubelet.service
 }
 
-# What the kubelet was started with; if it does not run, the words of the files that would start it.
-find_kubelet_arguments() {
-  if [ -n "$kubelet_pid" ]; then
-    kubelet_arguments=$(tr '\n\0' ' \n' <"/proc/$kubelet_pid/cmdline")
+# What a program was started with, a word a line; if it does not run, the words of the files that would start it, which the
+# named function lists: arguments_of PID kubelet_files
+arguments_of() {
+  if [ -n "$1" ]; then
+    tr '\n\0' ' \n' <"/proc/$1/cmdline"
   else
     # shellcheck disable=SC1003 # a backslash, then a quote
-    kubelet_arguments=$(each print_file "$(kubelet_files)" | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/')
+    each print_file "$("$2")" | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/'
   fi
 }
 
-# The value of a kubelet flag, "" if not given: flag cni-bin-dir
-flag() {
-  printf '%s\n' "$kubelet_arguments" | sed -n -e "s/^--$1=//p" -e "/^--$1\$/{n;p;}" | tail -n 1
+# The value of a flag among such words, "" if not given: flag_in "$words" cni-bin-dir
+flag_in() {
+  printf '%s\n' "$1" | sed -n -e "s/^--$2=//p" -e "/^--$2\$/{n;p;}" | tail -n 1
 }
+
+flag() { flag_in "$kubelet_arguments" "$1"; }
+
+shim_flag() { flag_in "$cri_dockerd_arguments" "$1"; }
 
 show_system() {
   printf '@@os-release\n'
@@ -405,7 +410,7 @@ find_kubelet() {
   kubelet_pid=$(unit_property kubelet.service MainPID)
   case $kubelet_pid in '' | 0) kubelet_pid=$(processes kubelet | head -n 1) ;; esac
   kubelet=$(program "$kubelet_pid" kubelet)
-  find_kubelet_arguments
+  kubelet_arguments=$(arguments_of "$kubelet_pid" kubelet_files)
 }
 
 show_kubelet() {
@@ -453,21 +458,13 @@ show_dockerd() {
   fi
 }
 
+cri_dockerd_files() { unit_files cri-docker.service; }
+
 # cri-dockerd has flags that dockershim's kubelet had itself: the CNI's directories, the sandbox image.
 find_cri_dockerd() {
   cri_dockerd_pid=$(unit_property cri-docker.service MainPID)
   case $cri_dockerd_pid in '' | 0) cri_dockerd_pid=$(processes cri-dockerd | head -n 1) ;; esac
-  if [ -n "$cri_dockerd_pid" ]; then
-    cri_dockerd_arguments=$(tr '\n\0' ' \n' <"/proc/$cri_dockerd_pid/cmdline")
-  else
-    # shellcheck disable=SC1003 # a backslash, then a quote
-    cri_dockerd_arguments=$(each print_file "$(unit_files cri-docker.service)" | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/')
-  fi
-}
-
-# The value of a flag of cri-dockerd, "" if not given: shim_flag cni-bin-dir
-shim_flag() {
-  printf '%s\n' "$cri_dockerd_arguments" | sed -n -e "s/^--$1=//p" -e "/^--$1\$/{n;p;}" | tail -n 1
+  cri_dockerd_arguments=$(arguments_of "$cri_dockerd_pid" cri_dockerd_files)
 }
 
 show_cri_dockerd() {

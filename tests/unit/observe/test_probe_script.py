@@ -191,7 +191,7 @@ def test_flags_are_found_in_the_files_where_the_kubelet_does_not_run(tmp_path):
     (tmp_path / "env").write_text(
         "KUBELET_EXTRA_ARGS=\"--v=2 --config '/a b' --cni-bin-dir=/a\"\nOTHER=--kubeconfig=/k\n"
     )
-    snippet = f"kubelet_pid=; kubelet_files() {{ echo {tmp_path}/env; }}; find_kubelet_arguments; flag cni-bin-dir; flag kubeconfig"
+    snippet = f"kubelet_files() {{ echo {tmp_path}/env; }}; kubelet_arguments=$(arguments_of '' kubelet_files); flag cni-bin-dir; flag kubeconfig"
     assert call(snippet).split() == ["/a", "/k"]
 
 
