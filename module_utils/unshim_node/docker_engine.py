@@ -10,7 +10,7 @@ dockershim/docker_service.go, types/labels.go, kuberuntime/labels.go; annotation
 import concurrent.futures
 import json
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from . import commands, systemd
 from .errors import NodeError
@@ -234,27 +234,55 @@ def stop_containers(chosen: List[Container], limit: int) -> None:
 # What runs without Docker's leave
 
 
-def left_running(containerd_socket: str = CONTAINERD_SOCKET, root: str = DEFAULT_ROOT) -> List[str]:
+def left_running(
+    containerd_socket: str = CONTAINERD_SOCKET, root: str = DEFAULT_ROOT, with_empty_shims: bool = True
+) -> List[str]:
     """Return in words what of Docker still runs: dockerd itself, containerd tasks and shims of its namespace "moby".
 
     A Docker that runs inside a pod has dockerd and shims of the same names; they are told apart by their PID
     namespace and by their cgroup, and are not reported.
+
+    Args:
+        with_empty_shims: whether shims count that have no process and that containerd knows no task of. containerd forgets
+            one now and then when its container is removed; nobody ends it, and it holds nothing.
     """
     found: Dict[str, str] = {}
+    shims: Dict[str, int] = {}
     for pid, command_line in _own_processes():
         if os.path.basename(command_line[0]) == "dockerd":
             found["dockerd"] = "dockerd (process %d)" % pid
         shim = shim_namespace(command_line)
         if shim is not None and shim[0] == "moby":
-            found[shim[1] or "shim %d" % pid] = "%s (shim process %d)" % (_container_name(root, shim[1]), pid)
+            shims[shim[1] or "shim %d" % pid] = pid
+    tasks: Optional[Dict[str, str]] = None
     if os.path.exists(containerd_socket) and commands.find("ctr"):
         argv = ["ctr", "--address", containerd_socket, "--namespace", "moby", "tasks", "ls"]
         result = commands.run(argv, timeout=60, check=False)
-        for identity, status in parse_tasks(result.out) if result.rc == 0 else ():
-            if status != "STOPPED":
-                name = _container_name(root, identity)
-                found.setdefault(identity, "%s (containerd task, %s)" % (name, status.lower()))
+        if result.rc == 0:
+            tasks = dict(parse_tasks(result.out))
+    parents = _parents() if shims else set()
+    for identity, pid in shims.items():
+        empty = tasks is not None and identity not in tasks and pid not in parents
+        if with_empty_shims or not empty:
+            found[identity] = "%s (shim process %d)" % (_container_name(root, identity), pid)
+    for identity, status in (tasks or {}).items():
+        if status != "STOPPED":
+            name = _container_name(root, identity)
+            found.setdefault(identity, "%s (containerd task, %s)" % (name, status.lower()))
     return [found[key] for key in sorted(found)]
+
+
+def _parents() -> Set[int]:
+    """Return the process ids that have a child, which a shim of a container has."""
+    found = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as stream:
+                    found.add(int(stream.read().rsplit(")", 1)[1].split()[1]))
+            except OSError:  # it has ended meanwhile
+                continue
+    return found
 
 
 def _container_name(root: str, identity: str) -> str:
