@@ -243,8 +243,8 @@ def left_running(
     namespace and by their cgroup, and are not reported.
 
     Args:
-        with_empty_shims: whether shims count that have no process and that containerd knows no task of. containerd forgets
-            one now and then when its container is removed; nobody ends it, and it holds nothing.
+        with_empty_shims: whether shims count that have no process, and no task or a stopped one. On a busy node dockerd
+            gives up after 2 s to have a task deleted (moby 20.10 daemon/monitor.go), and its shim stays, holding nothing.
     """
     found: Dict[str, str] = {}
     shims: Dict[str, int] = {}
@@ -262,7 +262,7 @@ def left_running(
             tasks = dict(parse_tasks(result.out))
     parents = _parents() if shims else set()
     for identity, pid in shims.items():
-        empty = tasks is not None and identity not in tasks and pid not in parents
+        empty = tasks is not None and tasks.get(identity, "STOPPED") == "STOPPED" and pid not in parents
         if with_empty_shims or not empty:
             found[identity] = "%s (shim process %d)" % (_container_name(root, identity), pid)
     for identity, status in (tasks or {}).items():
@@ -273,13 +273,15 @@ def left_running(
 
 
 def _parents() -> Set[int]:
-    """Return the process ids that have a child, which a shim of a container has."""
+    """Return the process ids that have a living child, which a shim of a running container has."""
     found = set()
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as stream:
-                    found.add(int(stream.read().rsplit(")", 1)[1].split()[1]))
+                    state, parent = stream.read().rsplit(")", 1)[1].split()[:2]
+                if state != "Z":
+                    found.add(int(parent))
             except OSError:  # it has ended meanwhile
                 continue
     return found

@@ -1,4 +1,4 @@
-"""Shims that Docker leaves behind: with a container in them they are still Docker, empty they are nothing."""
+"""Shims that Docker leaves behind: with a process in them they are still Docker, empty they are nothing."""
 
 import os
 import subprocess
@@ -64,9 +64,10 @@ class LeftRunning(unittest.TestCase):
         self.shim.stdout.readline()
         self.assertEqual(len(self.left(with_empty_shims=False)), 1)
 
-    def test_a_shim_of_a_task_counts(self):
-        self.tasks("%s    %d    STOPPED\n" % (ID, self.shim.pid))
-        self.assertEqual(len(self.left(with_empty_shims=False)), 1)
+    def test_a_shim_of_a_task_counts_unless_it_is_stopped(self):
+        for status, count in (("RUNNING", 1), ("CREATED", 1), ("STOPPED", 0)):
+            self.tasks("%s    %d    %s\n" % (ID, self.shim.pid, status))
+            self.assertEqual(len(self.left(with_empty_shims=False)), count, status)
 
     def test_without_containerds_word_every_shim_counts(self):
         os.unlink(self.socket)
