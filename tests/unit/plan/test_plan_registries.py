@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,17 +18,7 @@ CONFIG = "/etc/containerd/config.toml"
 LOGINS = "/root/.docker/config.json"
 
 
-PEM = """\
------BEGIN CERTIFICATE-----
-MIIBKzCB3qADAgECAhRyfnBgx+PaqR+Ejz8EkVsM6a5nlTAFBgMrZXAwDDEKMAgG
-A1UEAwwBeDAgFw0yNjExMjQxNDUxMDVaGA8yMTI2MTAzMTE0NTEwNVowDDEKMAgG
-A1UEAwwBeDAqMAUGAytlcAMhAN1rMU4QTH9qFOiqNFFrnotc1WGN1FjkNUGgwQNZ
-4L3zo1AwTjAdBgNVHQ4EFgQUImValU6OBFX5yRDCObl2ubVp3tkwHwYDVR0jBBgw
-FoAUImValU6OBFX5yRDCObl2ubVp3tkwDAYDVR0TBAUwAwEB/zAFBgMrZXADQQDA
-9Ve4dp3y4+0fOxUDlj/VtSUQDfD/hbUuwcLGhEC0FHLGZZ7/mo5V4cmh5xtcgseQ
-W3vGXOgyeE6GJGLTvcAJ
------END CERTIFICATE-----
-"""
+PEM = (Path(__file__).parents[2] / "data/certificates/ca.crt").read_text()
 
 
 def pem(text):
