@@ -34,11 +34,6 @@ class DaemonJson:
     ] = ()  # keys given more than once: (key, line that is lost, line that counts)
 
 
-def parse_daemon_json(text: str) -> dict[str, Any]:
-    """Return daemon.json as data, {} if it is empty; raises DaemonJsonError where it is not a JSON object."""
-    return read_daemon_json(text).values
-
-
 def read_daemon_json(text: str) -> DaemonJson:
     """Return daemon.json with the line of each key; raises DaemonJsonError where it is not a JSON object.
 

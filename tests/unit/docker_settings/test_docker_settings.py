@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unshim import docker_settings
-from unshim.docker_settings import DaemonJsonError, from_flags, merge, parse_daemon_json, read_daemon_json
+from unshim.docker_settings import DaemonJsonError, from_flags, merge, read_daemon_json
 
 PATH = "/etc/docker/daemon.json"
 
@@ -30,13 +30,13 @@ PATH = "/etc/docker/daemon.json"
 )
 def test_a_malformed_file_is_told_with_its_place(text, line, column):
     with pytest.raises(DaemonJsonError) as caught:
-        parse_daemon_json(text)
+        read_daemon_json(text)
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\ufeff", "{}", "\ufeff{ }\r\n"])
 def test_an_empty_file_sets_nothing(text):
-    assert parse_daemon_json(text) == {}
+    assert read_daemon_json(text).values == {}
 
 
 def test_each_key_is_told_with_its_line():
@@ -51,7 +51,7 @@ def test_a_key_given_twice_counts_as_go_takes_it():
 
 
 def test_half_a_surrogate_pair_can_be_printed():
-    assert parse_daemon_json(r'{"labels": ["\ud800x", {"\udfff": "\ud83d\ude00"}]}') == {
+    assert read_daemon_json(r'{"labels": ["\ud800x", {"\udfff": "\ud83d\ude00"}]}').values == {
         "labels": ["\ufffdx", {"\ufffd": "\U0001f600"}]
     }
 
