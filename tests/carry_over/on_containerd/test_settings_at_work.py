@@ -3,6 +3,7 @@
 import json
 import os
 
+import cluster_watch
 import pytest
 from mixed_lab import (
     BOOKWORM,
@@ -104,6 +105,11 @@ def test_node_runs_its_pods_on_containerd(lab, node):
     for found in pods:
         for status in found["status"]["containerStatuses"]:
             assert status["ready"] and status["containerID"].startswith("containerd://"), found["metadata"]["name"]
+
+
+def test_never_more_nodes_closed_than_the_batch_has_and_every_budget_kept(lab):
+    most, _evictions = cluster_watch.assert_promises_kept(lab, closed_at_most=len(WORKERS))
+    assert most == len(WORKERS)
 
 
 @pytest.mark.parametrize("node", WORKERS)

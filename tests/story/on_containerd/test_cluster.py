@@ -3,6 +3,7 @@
 import base64
 import itertools
 
+import cluster_watch
 import node_snapshot
 import pytest
 
@@ -85,6 +86,11 @@ def test_no_request_failed_while_the_workers_moved(lab):
     print(f"Service: {len(asked)} requests in {end - begin:.1f} s ({rate:.1f}/s), {len(failed)} failed")
     assert rate >= 10
     assert failed == []
+
+
+def test_never_more_than_one_node_closed_and_every_budget_kept(lab):
+    most, evictions = cluster_watch.assert_promises_kept(lab, closed_at_most=1)
+    assert (most, evictions > 0) == (1, True)
 
 
 def test_api_outage_is_measured(lab):
