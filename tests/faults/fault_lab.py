@@ -1,0 +1,216 @@
+"""The lab in which faults are injected: any inventory with one control plane, workers and a registry.
+
+It is the one that UNSHIM_LAB_INVENTORY names, inventory/lab-rolling by default.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible.vars.manager import VariableManager
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "story"))
+
+from lab import Lab
+from playbook_process import PlaybookProcess
+
+# Short, for a test; what a real fleet gets are the defaults.
+SETTINGS = {
+    "unshim_soak": 1,
+    "unshim_drain_timeout": 60,
+    "unshim_ready_timeout": 120,
+    "unshim_gate_timeout": 60,
+}
+SERVICE = "http://10.96.0.80/"  # workloads/shop.yml
+
+
+class FaultLab(Lab):
+    remembers_in = "build/faults"
+
+    def __init__(self, root: Path = ROOT):
+        self.inventory = os.environ.get("UNSHIM_LAB_INVENTORY", "inventory/lab-rolling")
+        loader = DataLoader()
+        inventory = InventoryManager(loader, sources=[str(root / self.inventory)])
+        groups = inventory.get_groups_dict()
+        self.control_plane = groups["kube_control_plane"][0]
+        self.workers = tuple(groups["kube_node"])
+        self.nodes = (*groups["kube_control_plane"], *self.workers)
+        self.registry = groups["registry"][0]
+        variables = VariableManager(loader, inventory).get_vars(host=inventory.get_host(self.control_plane))
+        self.kubeconfig = str(Templar(loader, variables=variables).template(variables["unshim_kubeconfig"]))
+        self._runs = 0
+        super().__init__(root)
+
+    # Runs
+
+    def start(self, playbook, *arguments, limit=None, settings=None):
+        """Start one of unshim's playbooks, as a user would, with SETTINGS; ``settings`` are further extra vars."""
+        self._runs += 1
+        values = {**SETTINGS, **(settings or {})}
+        command = ["ansible-playbook", "-i", self.inventory, f"playbooks/{playbook}.yml"]
+        command += ["--limit", limit] if limit else []
+        for name, value in values.items():
+            command += ["-e", f"{name}={value}"]
+        log = self.records / f"{time.strftime('%H%M%S')}-{self._runs}-{playbook}.log"
+        return PlaybookProcess([*command, *arguments], self.root, log)
+
+    def run(self, playbook, *arguments, limit=None, settings=None, seconds=600):
+        """Run one of unshim's playbooks to its end and return the Run."""
+        return self.start(playbook, *arguments, limit=limit, settings=settings).finish(seconds)
+
+    # Waiting
+
+    def wait_until(self, look, what, seconds=120, every=0.2):
+        """Wait until ``look()`` is true and return that; ``what`` says it in the error."""
+        deadline = time.monotonic() + seconds
+        while not (seen := look()):
+            assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+            time.sleep(every)
+        return seen
+
+    def wait_on_node(self, node, script, seconds=120):
+        """Wait, on the node itself and looking every 20 ms, until a shell condition holds: "pgrep -x dpkg"."""
+        self.on(node, f"timeout {seconds} sh -c 'until {{ {script}; }} >/dev/null 2>&1; do sleep 0.02; done'")
+
+    def wait_for_step(self, node, name, status="started", seconds=120):
+        """Wait until the node's journal has a step of this name with this status as its last one."""
+
+        def look():
+            with contextlib.suppress(AssertionError, ValueError):
+                steps = self.journal(node)["steps"]
+                return bool(steps) and (steps[-1]["name"], steps[-1]["status"]) == (name, status)
+
+        self.wait_until(look, f"step {name!r} {status} on {node}", seconds, every=0.05)
+
+    # A node
+
+    def api(self, *arguments):
+        """Return what kubectl prints, None if the API does not answer in time."""
+        with contextlib.suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            return self.kubectl("--request-timeout=4s", *arguments)
+        return None
+
+    def runtime(self, node):
+        """Return "docker" or "containerd" as the API knows it, "" if it does not answer."""
+        said = self.api("get", "node", node, "-o", "jsonpath={.status.nodeInfo.containerRuntimeVersion}")
+        return (said or "").partition(":")[0]
+
+    def safe_state(self, node):
+        """Return (safe, runtime, why not): Ready and open for pods by the API, with a kubelet that answers it."""
+        template = (
+            "jsonpath={.status.nodeInfo.containerRuntimeVersion} "
+            '{.status.conditions[?(@.type=="Ready")].status} {.spec.unschedulable}'
+        )
+        said = self.api("get", "node", node, "-o", template)
+        if said is None:
+            return False, "", "the API does not answer or has no such node"
+        runtime, ready, unschedulable = (said + " ").split(" ")[:3]
+        runtime = runtime.partition(":")[0]
+        if ready != "True":
+            return False, runtime, f"Ready is {ready}"
+        if unschedulable == "true":
+            return False, runtime, "unschedulable"
+        if self.api("get", "--raw", f"/api/v1/nodes/{node}/proxy/healthz") is None:
+            return False, runtime, "its kubelet does not answer"
+        return True, runtime, ""
+
+    def restart_machine(self, node):
+        """Cut a machine's power and start it again."""
+        subprocess.run(["docker", "kill", "--signal", "KILL", node], check=True, capture_output=True)
+        subprocess.run(["docker", "start", node], check=True, capture_output=True)
+
+    def is_up(self, node):
+        said = subprocess.run(
+            ["docker", "inspect", "-f", "{{.State.Running}}", node], text=True, capture_output=True, check=True
+        )
+        return said.stdout.strip() == "true"
+
+    def is_untouched(self, node):
+        """Return whether a node is as before any move: open for pods on Docker, and its journal has nothing to undo."""
+        if self.safe_state(node)[:2] != (True, "docker"):
+            return False
+        journal = self.on(node, "cat /var/lib/unshim/journal.json 2>/dev/null", check=False)
+        return not journal.strip() or (json.loads(journal)["state"], json.loads(journal)["steps"]) == ("docker", [])
+
+    def back_to_docker(self, node):
+        """Put a node back on Docker with rollback.yml, from wherever a fault has left it."""
+        said = ""
+        for _ in range(2):
+            if not self.is_up(node):
+                subprocess.run(["docker", "start", node], check=True, capture_output=True)
+                self.wait_on_node(node, "systemctl is-system-running | grep -qE 'running|degraded'")
+            with contextlib.suppress(AssertionError, ValueError):
+                if self.is_untouched(node):
+                    return
+            said = self.run("rollback", limit=node).output
+        with contextlib.suppress(AssertionError):
+            self.wait_until(lambda: self.is_untouched(node), "back on Docker", 60, every=1)
+            return
+        raise AssertionError(f"{node} is not back on Docker: {self.safe_state(node)}\n{said[-4000:]}")
+
+    # The workload
+
+    def owners(self):
+        """Return {kind/namespace/name: uid} of everything that keeps pods, and of pods that nobody keeps."""
+        kinds = "deployments,statefulsets,daemonsets,jobs"
+        found = {
+            f"{item['kind']}/{item['metadata']['namespace']}/{item['metadata']['name']}": item["metadata"]["uid"]
+            for item in self.get(kinds, "-A")["items"]
+        }
+        for pod in self.get("pods", "-A")["items"]:
+            if not pod["metadata"].get("ownerReferences"):
+                found[f"Pod/{pod['metadata']['namespace']}/{pod['metadata']['name']}"] = pod["metadata"]["uid"]
+        return found
+
+    def not_running(self):
+        """Return what of the workload is not as complete as its owner wants it."""
+        missing = []
+        for item in self.get("deployments,statefulsets,daemonsets,jobs", "-A")["items"]:
+            spec, status = item["spec"], item["status"]
+            if item["kind"] == "DaemonSet":
+                wanted, has = status.get("desiredNumberScheduled", 0), status.get("numberReady", 0)
+            elif item["kind"] == "Job":
+                wanted, has = spec.get("completions", 1), status.get("succeeded", 0)
+            else:
+                wanted, has = spec.get("replicas", 1), status.get("readyReplicas", 0)
+            if (
+                has < wanted
+                or status.get("observedGeneration", 0) < item["metadata"].get("generation", 0)
+                and item["kind"] != "Job"
+            ):
+                missing.append(
+                    f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}: {has} of {wanted}"
+                )
+        return missing
+
+    def wait_for_workload(self, seconds=120):
+        """Wait until everything that keeps pods has all of them ready."""
+        deadline = time.monotonic() + seconds
+        while missing := self.not_running():
+            assert time.monotonic() < deadline, f"after {seconds} s: {missing}"
+            time.sleep(1)
+
+    def service_answers(self):
+        script = f"python3 -c 'import urllib.request; print(urllib.request.urlopen(\"{SERVICE}\", timeout=3).status)'"
+        return self.on(self.control_plane, script, check=False).strip() == "200"
+
+    def start_prober(self):
+        """Ask the Service all the time, from now on."""
+        if "prober" not in self.on(self.control_plane, "systemctl list-units --no-legend 'unshim-prober-service*'"):
+            self.on(self.control_plane, "rm -f /var/tmp/unshim-prober-*.log")
+            subprocess.run(
+                ["ansible-playbook", "-i", self.inventory, "molecule/_lab/start_probers.yml"],
+                cwd=self.root, check=True, capture_output=True,
+            )  # fmt: skip
+
+    def failed_requests(self, since):
+        """Return [(time, outcome)] of the requests to the Service since a Unix time that got no 200."""
+        return [(when, outcome) for when, outcome, _ in self.prober("service") if when >= since and outcome != "200"]

@@ -1,0 +1,43 @@
+"""The fault matrix's results: rows gathered in build/faults.json over several runs, and the table made of them.
+
+A row is written for a fault that was injected and watched to its end, or says that it FAILED; never for another.
+"""
+
+import fcntl
+import json
+import time
+from pathlib import Path
+
+HEAD = ("#", "fault", "where it was injected", "end state", "to a safe state", "data", "result", "when")
+
+
+def add(directory: Path, row: dict):
+    """Put a row into the table; an earlier one of the same number goes."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "faults.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = directory / "faults.json"
+        rows = {one["number"]: one for one in (json.loads(path.read_text()) if path.exists() else [])}
+        rows[row["number"]] = dict(row, when=time.strftime("%Y-%m-%d %H:%M", time.gmtime()))
+        ordered = [rows[number] for number in sorted(rows)]
+        path.write_text(json.dumps(ordered, indent=1) + "\n")
+        (directory / "faults.md").write_text(table(ordered))
+
+
+def table(rows):
+    lines = [
+        "# Faults",
+        "",
+        "Written by the scenario `faults`: each fault was injected for real on the lab's nodes. Seconds run from the fault to",
+        "the last moment at which the node was not Ready, closed for pods, or without a kubelet that answers; 0 means never.",
+        "",
+        "| " + " | ".join(HEAD) + " |",
+        "|" + " --- |" * len(HEAD),
+    ]
+    for row in rows:
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.0f} s"
+        cells = (
+            row["number"], row["fault"], row["injected"], row["end_state"], seconds, row["data"], row["result"], row["when"],
+        )  # fmt: skip
+        lines.append("| " + " | ".join(str(cell).replace("|", "/").replace("\n", " ") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
