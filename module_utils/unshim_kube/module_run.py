@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .errors import KubeError
+from .errors import KubeError, Unreachable
 
 try:
     from .client import connect
@@ -50,6 +50,8 @@ def run(module: Any, act: Callable[[Any, Api], dict[str, Any]], api_timeout: int
     except KubeError as error:
         error.details.pop("transient", None)
         failure = dict({"changed": False}, **error.details, msg=error.message)
+        if isinstance(error, Unreachable):
+            failure["api_unreachable"] = True
     except KeyboardInterrupt as error:
         failure = {
             "changed": False,
