@@ -37,12 +37,32 @@ def unshim_timeline(facts: dict[str, Any]) -> str:
     return timeline.render(facts.get("hostname") or "node", journal.get("content"))
 
 
+def unshim_duration(seconds: float) -> str:
+    """Return seconds in words."""
+    return timeline.duration(float(seconds))
+
+
+def unshim_verified_for(facts: dict[str, Any]) -> float:
+    """Return for how many seconds a node has been verified on containerd, by its own clock; 0.0 if it is not."""
+    journal = (facts.get("files") or {}).get(timeline.JOURNAL) or {}
+    return timeline.since("verified", journal.get("content"), float(facts.get("time") or 0.0))
+
+
+def unshim_former_cri_sockets(facts: dict[str, Any]) -> list[str]:
+    """Return the paths of the CRI sockets that a node's annotations named before its move."""
+    journal = (facts.get("files") or {}).get(timeline.JOURNAL) or {}
+    return timeline.former_cri_sockets(journal.get("content"))
+
+
 class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "unshim_blockers": unshim_blockers,
+            "unshim_duration": unshim_duration,
+            "unshim_former_cri_sockets": unshim_former_cri_sockets,
             "unshim_only_planned": unshim_only_planned,
             "unshim_plan_summary": unshim_plan_summary,
             "unshim_plan_text": unshim_plan_text,
             "unshim_timeline": unshim_timeline,
+            "unshim_verified_for": unshim_verified_for,
         }

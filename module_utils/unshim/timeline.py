@@ -43,6 +43,24 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def since(event: str, text: str | None, now: float) -> float:
+    """Return the seconds from the last such event to ``now``, both by the node's clock; 0.0 if there was none.
+
+    Args:
+        text: content of the journal.
+    """
+    times = [time for time, name in events(read(text)) if name == event]
+    return max(0.0, now - times[-1]) if times else 0.0
+
+
+def former_cri_sockets(text: str | None) -> list[str]:
+    """Return the paths of the sockets that the node's annotations named before its move, by the journal's text."""
+    annotations = read(text).get("annotations")
+    values = annotations.values() if isinstance(annotations, dict) else []
+    paths = [str(value).removeprefix("unix://") for value in values if value]
+    return sorted({path for path in paths if path.startswith("/") and path.endswith(".sock")})
+
+
 def out_of_service(found: list[tuple[float, str]]) -> float | None:
     """Return the seconds between the last cordon (or, without one, drain) and the uncordon after it; None if not both are known."""
     end = next((time for time, event in reversed(found) if event == "uncordoned"), None)

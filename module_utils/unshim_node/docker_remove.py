@@ -1,17 +1,18 @@
-"""Remove Docker for good, once the migration is committed: its packages, bridge, firewall chains, sockets and data.
+"""Remove Docker for good, once the migration is committed: its packages and its data.
 
-Nothing else goes with it: a transaction that would take another package is refused, firewall rules are deleted one by
-one and never flushed, and the data directory is deleted only on request and never across a mount.
+Nothing else goes with it: a transaction that would take another package is refused, and the data directory is deleted only
+on request and never across a mount. What Docker leaves in the network is in docker_network.py, the rest in
+docker_leftovers.py.
 """
 
-import contextlib
 import json
 import os
 import re
 import shutil
-from typing import Dict, List, NamedTuple, Tuple
+import stat
+from typing import Dict, Iterable, List
 
-from . import commands, docker_units, second_containerd, systemd
+from . import commands, docker_units, files, package_manager_apt, second_containerd, systemd
 from .errors import NodeError
 
 # What Docker Engine is packaged as: Debian and Ubuntu, Docker's own repository, Microsoft's and older names.
@@ -23,13 +24,27 @@ PACKAGES = (
     "docker-ce-rootless-extras",
     "docker-buildx-plugin",
     "docker-compose-plugin",
+    "docker-model-plugin",
     "docker-scan-plugin",
     "moby-engine",
     "moby-cli",
     "moby-buildx",
     "moby-compose",
     "docker-engine",
+    "docker-engine-selinux",
     "cri-dockerd",
+)
+# SUSE's, Fedora's, Amazon's and Red Hat's. On Debian "docker" is a program for a window manager's dock.
+RPM_PACKAGES = (
+    "docker",
+    "docker-client",
+    "docker-common",
+    "docker-bash-completion",
+    "docker-zsh-completion",
+    "docker-fish-completion",
+    "docker-rootless-extras",
+    "docker-buildx",
+    "docker-compose",
 )
 # Packages that Docker's brought along and a Kubernetes node needs: marked as wanted, or a later autoremove takes them.
 KEEP = (
@@ -39,24 +54,35 @@ KEEP = (
     "runc",
     "moby-runc",
     "iptables",
+    "iptables-nft",
     "nftables",
     "ebtables",
     "conntrack",
+    "conntrack-tools",
     "ethtool",
     "socat",
     "containernetworking-plugins",
+    "cni-plugins",
     "kubernetes-cni",
     "cri-tools",
     "kubelet",
+    "container-selinux",
 )
-SOCKETS = ("/run/docker.sock", "/run/cri-dockerd.sock", "/var/run/dockershim.sock")
-BRIDGE = "docker0"
+PROGRAMS = ("dockerd", "cri-dockerd")
+CONTAINERS = "containers"
+DATA_NAMES = {"image", "overlay2", "buildkit", "volumes", "network"}
+ZYPP_AUTOMATIC = "/var/lib/zypp/AutoInstalled"
 # Left by Debian's docker.io when it is removed; its purge would run it and delete all of Docker's data
 # (debian/docker.io.prerm and .postrm).
 NUKE_SCRIPT = "nuke-graph-directory.sh"
-APT_OPTIONS = ("-o", "APT::Get::AutomaticRemove=false", "-o", "Dpkg::Use-Pty=0")
-
-Rule = NamedTuple("Rule", [("table", str), ("arguments", Tuple[str, ...])])
+APT_OPTIONS = (
+    "-o",
+    "APT::Get::AutomaticRemove=false",
+    "-o",
+    "Dpkg::Use-Pty=0",
+    "-o",
+    "DPkg::Lock::Timeout=%d" % package_manager_apt.LOCK_WAIT,
+)
 
 
 # Pure
@@ -72,78 +98,9 @@ def also_changed_by(text: str) -> List[str]:
     return sorted({line.split()[1].split(":")[0] for line in text.splitlines() if re.match(r"Inst \S", line)})
 
 
-def is_docker_chain(name: str) -> bool:
-    return name == "DOCKER" or re.match(r"DOCKER-[A-Z0-9-]+$", name) is not None
-
-
-def firewall_rules(text: str) -> Tuple[List[Rule], List[str]]:
-    """Return (iptables calls that take Docker's chains away, the chains that stay because somebody uses them).
-
-    Args:
-        text: what `iptables-save` prints.
-
-    Removed are jumps to Docker's chains, the rules dockerd itself puts beside them for docker0 (libnetwork
-    drivers/bridge/setup_ip_tables.go), and the chains, emptied rule by rule. DOCKER-USER is where an administrator puts
-    a firewall: with a rule of theirs in it, it stays, with the jump to it.
-    """
-    table = ""
-    rules: List[Tuple[str, List[str]]] = []
-    chains: List[Tuple[str, str]] = []
-    kept: List[Tuple[str, str]] = []
-    for line in text.splitlines():
-        if line.startswith("*"):
-            table = line[1:].strip()
-        elif line.startswith(":") and is_docker_chain(line[1:].split()[0]):
-            chains.append((table, line[1:].split()[0]))
-        elif line.startswith("-A "):
-            rules.append((table, _words(line)))
-    for table, chain in chains:
-        if chain == "DOCKER-USER" and any(
-            where == table and words[1] == chain and words[2:] != ["-j", "RETURN"] for where, words in rules
-        ):
-            kept.append((table, chain))
-    # A chain that a kept one jumps to stays too: iptables deletes none that is in use. The list grows as it is read.
-    for where, chain in kept:
-        for table, words in rules:
-            target = (table, _target(words))
-            if (table, words[1]) == (where, chain) and target in chains and target not in kept:
-                kept.append(target)
-    gone = [one for one in chains if one not in kept]
-    calls = []
-    for table, words in rules:
-        chain, target = words[1], _target(words)
-        in_gone = (table, chain) in gone
-        jumps = (table, target) in gone
-        if in_gone or jumps or _is_bridge_rule(table, words):
-            calls.append(Rule(table, ("-D",) + tuple(words[1:])))
-    calls.extend(Rule(table, ("-X", chain)) for table, chain in gone)
-    return calls, [chain for _, chain in kept]
-
-
-def _words(line):
-    """Split a line of iptables-save: only comments are quoted, with backslashes inside."""
-    found = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', line)
-    return [re.sub(r"\\(.)", r"\1", quoted) if quoted else plain for quoted, plain in found]
-
-
-def _target(words):
-    for option in ("-j", "-g"):
-        if option in words[:-1]:
-            return words[words.index(option) + 1]
-    return ""
-
-
-def _is_bridge_rule(table, words):
-    rest = words[2:]
-    if table == "filter" and words[1] == "FORWARD":
-        return rest in (
-            ["-o", BRIDGE, "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"],
-            ["-i", BRIDGE, "!", "-o", BRIDGE, "-j", "ACCEPT"],
-            ["-i", BRIDGE, "-o", BRIDGE, "-j", "ACCEPT"],
-        )
-    if table == "nat" and words[1] == "POSTROUTING":
-        return rest[:1] == ["-s"] and rest[2:] == ["!", "-o", BRIDGE, "-j", "MASQUERADE"]
-    return False
+def without_names(text: str, names: List[str]) -> str:
+    """Return zypper's list of packages that came as requirements, without ``names``; comments and order stay."""
+    return "".join(line for line in text.splitlines(True) if line.strip() not in names)
 
 
 def mounts_below(directory: str, mountinfo: str) -> List[str]:
@@ -158,21 +115,60 @@ def mounts_below(directory: str, mountinfo: str) -> List[str]:
     return sorted(set(points))
 
 
+def in_words(size: int) -> str:
+    """Return a number of bytes as ``3.4 GB`` (10^9, as df -H and disk makers count)."""
+    value = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return ("%d %s" if unit == "bytes" else "%.1f %s") % (value, unit)
+
+
 # Packages
 
 
 def installed() -> List[str]:
-    """Return those of PACKAGES that are installed, or removed with their configuration left."""
+    """Return Docker's packages that are installed, or removed with their configuration left; whatever brought dockerd, too."""
+    found = []
     if commands.find("dpkg-query"):
-        return [name for name in PACKAGES if _dpkg_status(name) in ("installed", "config-files")]
-    if commands.find("rpm"):
-        return [name for name in PACKAGES if commands.run(["rpm", "-q", name], timeout=60, check=False).rc == 0]
-    return []
+        found = [name for name in PACKAGES if _dpkg_status(name) in ("installed", "config-files")]
+    elif commands.find("rpm"):
+        found = [name for name in PACKAGES + RPM_PACKAGES if _has_rpm(name)]
+    owners = {_owner(path) for path in programs()} - {""}
+    bundled = sorted(owners & set(KEEP))
+    if bundled:
+        raise NodeError(
+            "dockerd belongs to the package %s, which this node needs; nothing was removed. Remove Docker by hand."
+            % ", ".join(bundled)
+        )
+    return found + sorted(owners - set(found))
+
+
+def programs() -> List[str]:
+    """Return the paths of Docker's daemons on this node, whoever brought them."""
+    return [path for path in (commands.find(name) for name in PROGRAMS) if path]
 
 
 def _dpkg_status(name):
     result = commands.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", name], timeout=60, check=False)
     return result.out.strip() if result.rc == 0 else ""
+
+
+def _has_rpm(name):
+    return commands.run(["rpm", "-q", name], timeout=60, check=False).rc == 0
+
+
+def _owner(path):
+    """Return the package a file belongs to, "" if it belongs to none."""
+    if commands.find("dpkg-query"):
+        for candidate in (path, os.path.realpath(path)):
+            result = commands.run(["dpkg-query", "-S", candidate], timeout=60, check=False)
+            if result.rc == 0:
+                return result.out.split(":")[0].strip()
+        return ""
+    result = commands.run(["rpm", "-qf", "--qf", "%{NAME}\n", path], timeout=60, check=False)
+    return result.out.split()[0] if result.rc == 0 and result.out.split() else ""
 
 
 def check_packages(packages: List[str]) -> None:
@@ -184,8 +180,15 @@ def check_packages(packages: List[str]) -> None:
     if not packages:
         return
     if not commands.find("dpkg-query"):
-        # rpm removes exactly what it is told, or refuses with the names of what needs it.
-        commands.run(["rpm", "-e", "--test"] + packages, timeout=120)
+        # rpm removes exactly what it is told, or refuses with the names of what needs it; dnf and zypper would take along
+        # what needs it, and dnf what it needed.
+        try:
+            commands.run(["rpm", "-e", "--test"] + packages, timeout=120)
+        except commands.CommandFailed as error:
+            raise NodeError(
+                "Removing %s would break other packages; nothing was removed: %s. Remove those by hand, or leave Docker "
+                "as it is." % (", ".join(packages), "; ".join(commands.last_lines(error.message).splitlines()))
+            ) from error
         return
     text = commands.run(_apt("purge", packages, simulate=True), timeout=120).out
     more = sorted(set(removed_by(text)) - set(packages)) + also_changed_by(text)
@@ -199,13 +202,55 @@ def check_packages(packages: List[str]) -> None:
 
 def keep_packages(check_mode: bool) -> List[str]:
     """Mark the installed ones of KEEP as wanted for their own sake and return those that were not."""
-    if not commands.find("apt-mark"):
+    if commands.find("apt-mark"):
+        here = [name for name in KEEP if _dpkg_status(name) == "installed"]
+        automatic = commands.run(["apt-mark", "showauto"] + here, timeout=60).out.split() if here else []
+        mark = ["apt-mark", "manual"]
+    elif commands.find("rpm"):
+        here = [name for name in KEEP if _has_rpm(name)]
+        automatic, mark = _automatic_rpms(here)
+    else:
         return []
-    here = [name for name in KEEP if _dpkg_status(name) == "installed"]
-    automatic = commands.run(["apt-mark", "showauto"] + here, timeout=60).out.split() if here else []
     if automatic and not check_mode:
-        commands.run(["apt-mark", "manual"] + automatic, timeout=60)
+        if mark:
+            commands.run(mark + automatic, timeout=120)
+        else:
+            _unlist(automatic)
     return automatic
+
+
+def _automatic_rpms(here):
+    """Return (those of ``here`` that came as a requirement, the command that marks them as wanted)."""
+    for program, verb in (("dnf5", "user"), ("dnf", "install")):
+        if commands.find(program):
+            if os.path.basename(os.path.realpath(commands.find(program))) == "dnf5":
+                verb = "user"
+            argv = [program, "-q", "-C", "repoquery", "--installed", "--qf", "%{name} %{reason}\\n"] + here
+            rows = (
+                [line.split(None, 1) for line in commands.run(argv, timeout=120, check=False).out.splitlines()]
+                if here
+                else []
+            )
+            reasons = {row[0]: row[1].strip().lower() for row in rows if len(row) == 2}
+            automatic = [
+                name for name in here if reasons.get(name) in ("dependency", "weak dependency", "weak-dependency")
+            ]
+            return automatic, [program, "-y", "-C", "mark", verb]
+    if os.path.exists(ZYPP_AUTOMATIC):
+        with open(ZYPP_AUTOMATIC, encoding="utf-8") as stream:
+            listed = {line.strip() for line in stream}
+        return [name for name in here if name in listed], []
+    return [], []  # yum 3 removes requirements only where its configuration says so, and rpm never does
+
+
+def _unlist(names):
+    """Take packages out of zypper's list of those that came as requirements; zypper itself has no command for it."""
+    with open(ZYPP_AUTOMATIC, encoding="utf-8") as stream:
+        text = without_names(stream.read(), names)
+    state = os.stat(ZYPP_AUTOMATIC)
+    files.write_atomically(
+        ZYPP_AUTOMATIC, text.encode("utf-8"), stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid
+    )
 
 
 def remove_packages(packages: List[str], data_root: str) -> None:
@@ -214,10 +259,9 @@ def remove_packages(packages: List[str], data_root: str) -> None:
     if not commands.find("dpkg-query"):
         commands.run(["rpm", "-e"] + packages, timeout=600)
         return
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
     # In two steps: between removal and purge lies the script with which Debian's purge deletes Docker's data.
     for action in ("remove", "purge"):
-        commands.run(_apt(action, packages), timeout=900, env=env)
+        commands.run(_apt(action, packages), timeout=900, env=package_manager_apt.ENVIRONMENT)
         for root in {data_root, "/var/lib/docker"}:
             path = os.path.join(root, NUKE_SCRIPT)
             if os.path.lexists(path):
@@ -230,44 +274,22 @@ def _apt(action, packages, simulate=False):
     return ["apt-get"] + options + list(APT_OPTIONS) + ["--allow-change-held-packages", action] + list(packages)
 
 
-# What Docker leaves behind
+# What must not notice
 
 
-def firewall() -> Dict[str, Tuple[List[Rule], List[str]]]:
-    """Return :func:`firewall_rules` for each of iptables and ip6tables that this node has."""
+def bystanders(socket: str) -> Dict[str, str]:
+    """Return the process ids of the kubelet, of containerd and of each of Kubernetes' containers, by name; "" if it does not run."""
     found = {}
-    for program in ("iptables", "ip6tables"):
-        if commands.find(program + "-save"):
-            result = commands.run([program + "-save"], timeout=60, check=False)
-            if result.rc == 0:
-                found[program] = firewall_rules(result.out)
+    for unit in ("kubelet.service", "containerd.service"):
+        pid = systemd.show(unit)["MainPID"]
+        found[unit] = "" if pid == "0" else pid
+    if os.path.exists(socket) and commands.find("ctr"):
+        argv = ["ctr", "--address", socket, "--namespace", "k8s.io", "tasks", "ls"]
+        for line in commands.run(argv, timeout=60, check=False).out.splitlines()[1:]:
+            words = line.split()
+            if len(words) >= 3 and words[2] == "RUNNING":
+                found["container " + words[0][:12]] = words[1]
     return found
-
-
-def remove_firewall(program: str, rules: List[Rule]) -> None:
-    for rule in rules:
-        commands.run([program, "--wait", "-t", rule.table] + list(rule.arguments), timeout=60)
-
-
-def bridge_is_idle() -> bool:
-    """Return whether there is a docker0 and nothing is attached to it."""
-    ports = "/sys/class/net/%s/brif" % BRIDGE
-    return os.path.isdir(ports) and not os.listdir(ports)
-
-
-def remove_bridge() -> None:
-    commands.run(["ip", "link", "delete", BRIDGE, "type", "bridge"], timeout=60)
-
-
-def stale_sockets() -> List[str]:
-    found = {os.path.realpath(path) for path in SOCKETS if os.path.lexists(path)}
-    return sorted(path for path in found if not os.path.isdir(path))
-
-
-def remove_sockets(paths: List[str]) -> None:
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):  # stopping the unit, or the package, may have taken it
-            os.unlink(path)
 
 
 # The data directory
@@ -327,7 +349,7 @@ def containerd_root_below(root: str) -> str:
     return ""
 
 
-def check_data(root: str) -> None:
+def check_data(root: str, unmounted_first: Iterable[str] = ()) -> None:
     """Make sure that deleting ``root`` deletes Docker's data and nothing else.
 
     Raises:
@@ -337,7 +359,8 @@ def check_data(root: str) -> None:
     if not os.path.isdir(root):
         return
     names = set(os.listdir(root))
-    if names and not ("containers" in names and names & {"image", "overlay2", "buildkit", "volumes", "network"}):
+    # "containers" goes last, so that a deletion that was cut short can be gone on with.
+    if names and not (names == {CONTAINERS} or (CONTAINERS in names and names & DATA_NAMES)):
         raise NodeError(
             "%s does not look like Docker's data directory (no containers/ and image/ in it), so it is not deleted. "
             "Delete by hand what should go." % root
@@ -351,6 +374,7 @@ def check_data(root: str) -> None:
         )
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
         mounts = mounts_below(root, stream.read())
+    mounts = [point for point in mounts if point not in set(unmounted_first)]
     if mounts:
         raise NodeError(
             "Something is mounted below %s, so it is not deleted: %s. Unmount it and run again."
@@ -365,7 +389,7 @@ def delete_data(root: str) -> None:
     root = os.path.realpath(root)
     if not os.path.isdir(root):
         return
-    for name in os.listdir(root):
+    for name in sorted(os.listdir(root), key=lambda name: name == CONTAINERS):
         path = os.path.join(root, name)
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
@@ -373,6 +397,15 @@ def delete_data(root: str) -> None:
             os.unlink(path)
     if not os.path.ismount(root):
         os.rmdir(root)
+
+
+def volumes(root: str) -> int:
+    """Return how many volumes Docker has in ``root``."""
+    try:
+        place = os.path.join(root, "volumes")
+        return sum(os.path.isdir(os.path.join(place, name)) for name in os.listdir(place))
+    except OSError:
+        return 0
 
 
 def unbar_units() -> None:

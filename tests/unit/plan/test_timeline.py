@@ -54,3 +54,18 @@ def test_no_journal_or_a_damaged_one(text):
 )
 def test_durations(seconds, text):
     assert timeline.duration(seconds) == text
+
+
+def test_how_long_a_node_has_been_verified():
+    text = json.dumps({"timeline": [{"event": "verified", "time": 100}, {"event": "verified", "time": 160.5}]})
+    assert timeline.since("verified", text, 200.5) == 40.0
+    assert timeline.since("verified", text, 10) == 0.0
+    assert timeline.since("verified", None, 200) == 0.0
+
+
+def test_sockets_that_the_annotations_named():
+    text = json.dumps(
+        {"annotations": {"a": "unix:///srv/cri.sock", "b": "/var/run/dockershim.sock", "c": None, "d": "x"}}
+    )
+    assert timeline.former_cri_sockets(text) == ["/srv/cri.sock", "/var/run/dockershim.sock"]
+    assert timeline.former_cri_sockets("{") == []
