@@ -357,6 +357,8 @@ def present(module):
             "changed. Run `systemctl edit containerd`, add [Service] and KillMode=process, and run again."
             % unit["KillMode"]
         )
+    if restart:
+        containerd.check_socket(cri.socket_file(params["socket"]))
     reload = unit["NeedDaemonReload"] == "yes" or any(containerd.is_unit_file(one["path"]) for one in pending)
     outcome = {
         "restarted": restart,
@@ -476,6 +478,8 @@ def restored(module):
     if module.check_mode or not outcome["changed"]:
         return outcome
     files.check_writable([], paths)
+    if restart:
+        containerd.check_socket(cri.socket_file(module.params["socket"]))
     with journal.step("restore containerd's files", "rollback"):
         if restart:
             journal.note(PENDING, True)

@@ -251,6 +251,7 @@ def _check_imports(draft: Draft, text: str, wanted: containerd_config.Containerd
 def plan_containerd_unit(draft: Draft) -> None:
     """Plan that containerd runs with its configuration, now and after a reboot."""
     unit = draft.unit("containerd.service")
+    _check_socket(draft)
     configured = any(change.role in ("containerd_config", "containerd_unit") for change in draft.files)
     installing = bool(draft.packages or draft.archives)
     if unit.load_state == "masked" or unit.unit_file_state == "masked":
@@ -292,3 +293,24 @@ def plan_containerd_unit(draft: Draft) -> None:
         draft.change_unit(unit, "prepare", "restart", "active, enabled", why)
     if unit.unit_file_state not in ("enabled", "static", "enabled-runtime", "alias"):
         draft.change_unit(unit, "prepare", "enable", "active, enabled", "pods must come back after a reboot")
+
+
+def _check_socket(draft: Draft) -> None:
+    """Block where containerd's next start would fail: something else is where its socket belongs.
+
+    A container that mounts the socket (hostPath, or docker run -v) while no containerd listens there makes a directory of
+    that name. containerd removes a socket it finds, never a directory (sys.CreateUnixSocket); one that runs goes on.
+    """
+    path = draft.endpoint.removeprefix("unix://")
+    places = dict.fromkeys((path, path.removeprefix("/var") if path.startswith("/var/run/") else path))
+    kind = next((draft.file(place).kind for place in places if draft.file(place).kind != "missing"), "missing")
+    if kind not in ("directory", "file", "other"):
+        return
+    what = "a directory" if kind == "directory" else "no socket"
+    remove = "rmdir" if kind == "directory" else "rm"
+    draft.block(
+        "containerd-socket-taken",
+        f"{path} is {what}, so containerd could not start: it listens there",
+        "Most likely a container that mounts it was started while no containerd ran: end that container, remove what is there "
+        f"({remove} {path}), start containerd anew (systemctl restart containerd; containers go on), and plan again.",
+    )

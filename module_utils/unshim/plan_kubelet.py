@@ -61,7 +61,7 @@ def read_kubelet(draft: Draft) -> CommandLine | None:
             )
         if line is not None:
             draft.argv = line.argv
-    elif line is not None and draft.state in ("docker", "prepared"):
+    elif line is not None and _files_are_untouched(draft):
         differs = difference(line.argv, draft.argv)
         if differs:
             where = ", ".join(
@@ -84,6 +84,14 @@ def read_kubelet(draft: Draft) -> CommandLine | None:
             "Kubelets from 1.16 on are known.",
         )
     return line
+
+
+def _files_are_untouched(draft: Draft) -> bool:
+    """Return whether no switch has begun to change the kubelet's files, so that they must say what it runs with."""
+    if draft.state == "drained":  # while the pods left, somebody may have edited them
+        remembered = draft.journal.get("files") or {}
+        return not any(isinstance(one, dict) and one.get("role") == "kubelet" for one in remembered.values())
+    return draft.state in ("docker", "prepared")
 
 
 def _check_files(draft: Draft, line: CommandLine) -> None:

@@ -77,7 +77,8 @@ def blockers(plan: Plan) -> str:
     """Return what stops this node, one finding per paragraph, "" if nothing does."""
     if not plan.blockers:
         return ""
-    lines = [f"{plan.node} cannot be moved yet; nothing was changed."]
+    untouched = "nothing was changed" if plan.state == "docker" else "nothing was changed now"
+    lines = [f"{plan.node} cannot be moved yet; {untouched}."]
     for finding in plan.blockers:
         lines += _finding(finding)
     return "\n".join(lines)

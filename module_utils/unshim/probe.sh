@@ -683,6 +683,7 @@ show_runtime_files() {
   files_in /etc/containerd/conf.d '*.toml'
   each registry_files "$(registry_directories)"
   file /etc/crictl.yaml
+  file "${socket:-/run/containerd/containerd.sock}" metadata
   file /run/flannel/subnet.env
   for name in unshim kubernetes k8s containerd; do
     files_in /etc/modules-load.d "*$name*.conf"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import tempfile
 from typing import Dict, Optional
 
@@ -30,6 +31,24 @@ def check_config(text: str) -> None:
         raise NodeError(
             "The installed containerd rejects the new configuration, so nothing was changed: %s" % said,
             {"rc": result.rc},
+        )
+
+
+def check_socket(socket: str) -> None:
+    """Make sure that containerd, once stopped, could listen on ``socket`` again.
+
+    Raises:
+        NodeError: a directory or another file has its place; containerd removes only a socket it finds there.
+    """
+    try:
+        mode = os.stat(socket).st_mode
+    except OSError:
+        return  # not there, which is well
+    if not stat.S_ISSOCK(mode):
+        raise NodeError(
+            "%s is %s, so containerd could not start again: it listens there. Nothing was changed. Remove it (`%s %s`), and "
+            "whatever put it there, such as a container that mounts it, and run again."
+            % (socket, *(("a directory", "rmdir") if stat.S_ISDIR(mode) else ("no socket", "rm")), socket)
         )
 
 

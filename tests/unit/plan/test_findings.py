@@ -12,6 +12,7 @@ from unshim.plan_model import Settings
 
 FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
 CONFIG = "/etc/containerd/config.toml"
+SOCKET = "/run/containerd/containerd.sock"
 DAEMON = "/etc/docker/daemon.json"
 HEAD = [
     "/usr/bin/kubelet",
@@ -114,6 +115,16 @@ CASES = {
     "symlink": ({"files": {FLAGS: {"kind": "symlink", "target": "/srv/flags"}}}, {}, "symlink", "warn", ["/srv/flags"]),
     "CIDR registry": ({"files": {DAEMON: {"content": '{"insecure-registries": ["10.0.0.0/8"]}'}}}, {}, "registry-network", "warn", ["10.0.0.0/8"]),
     "no such package": ({}, {"containerd_package": "containerd.io"}, "containerd-package-conflict", "block", ["containerd.io"]),
+    "socket's place taken by a directory": (
+        {"files": {SOCKET: {"kind": "directory"}}}, {}, "containerd-socket-taken", "block", [SOCKET, "a directory"],
+    ),
+    "socket's place taken by a file": (
+        {"files": {SOCKET: {"kind": "file", "content": None}}}, {}, "containerd-socket-taken", "block", ["no socket"],
+    ),
+    "socket's place taken, by its old name": (
+        {"files": {SOCKET: {"kind": "directory"}}}, {"cri_endpoint": "unix:///var/run/containerd/containerd.sock"},
+        "containerd-socket-taken", "block", ["/var/run/containerd/containerd.sock is a directory"],
+    ),
     "masked containerd": ({"units": {"containerd.service": {"load_state": "masked"}}}, {}, "containerd-masked", "block", []),
     "containerd that takes containers along": (
         {"units": {"containerd.service": {"kill_mode": "control-group"}}}, {}, "containerd-kill-mode", "block", ["KillMode=control-group"],
@@ -203,11 +214,13 @@ def test_room_for_content_and_unpacked_layers(worker, spare, blocks):
 
 
 @pytest.mark.parametrize(
-    "state, blocks", [("docker", True), ("prepared", True), ("drained", False), ("switched", False)]
-)
-def test_files_edited_by_the_switch_itself_do_not_block(worker, state, blocks):
+    "state, changed_by_us, blocks",
+    [("docker", False, True), ("prepared", False, True), ("drained", False, True), ("drained", True, False), ("switched", True, False)],
+)  # fmt: skip
+def test_files_edited_by_the_switch_itself_do_not_block(worker, state, changed_by_us, blocks):
     content = 'KUBELET_KUBEADM_ARGS="--network-plugin=cni --v=9"\n'
-    journal = {"kind": "file", "content": json.dumps({"state": state})}
+    remembered = {FLAGS: {"role": "kubelet"}} if changed_by_us else {CONFIG: {"role": "containerd_config"}}
+    journal = {"kind": "file", "content": json.dumps({"state": state, "files": remembered})}
     made = plan.make(worker({"files": {FLAGS: {"content": content}, plan_draft.JOURNAL: journal}}), Settings(), "w1")
     assert ("files-and-process-disagree" in {finding.id for finding in made.blockers}) is blocks
 
