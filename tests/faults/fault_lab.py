@@ -66,6 +66,13 @@ class FaultLab(Lab):
         """Run one of unshim's playbooks to its end and return the Run."""
         return self.start(playbook, *arguments, limit=limit, settings=settings).finish(seconds)
 
+    # The cluster
+
+    def apply(self, manifest):
+        """Create or change the objects of a YAML text."""
+        command = [self.root / "build/lab/kubectl", "--kubeconfig", self.root / self.kubeconfig, "apply", "-f", "-"]
+        subprocess.run(command, input=manifest, text=True, capture_output=True, check=True)
+
     # Waiting
 
     def wait_until(self, look, what, seconds=120, every=0.2):

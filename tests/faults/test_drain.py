@@ -1,0 +1,95 @@
+"""Faults of a drain: pods that may not, or will not, leave."""
+
+import pytest
+
+BUDGET = """
+apiVersion: policy/v1beta1
+kind: PodDisruptionBudget
+metadata: {name: store-never, namespace: shop}
+spec:
+  minAvailable: 1
+  selector: {matchLabels: {app: store}}
+"""
+# It hears no SIGTERM, and asks for ten minutes.
+STUBBORN = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: stubborn, namespace: shop}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: stubborn}}
+  template:
+    metadata: {labels: {app: stubborn}}
+    spec:
+      terminationGracePeriodSeconds: 600
+      affinity:
+        nodeAffinity:
+          preferredDuringSchedulingIgnoredDuringExecution:
+            - weight: 100
+              preference:
+                matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [VICTIM]}]
+      containers:
+        - name: stubborn
+          image: IMAGE
+          command: [sh, -c, "trap '' TERM; while :; do sleep 1; done"]
+"""
+CONTAINER = (
+    "docker ps -q --no-trunc --filter label=io.kubernetes.container.name=stubborn "
+    "--filter label=io.kubernetes.pod.name=POD"
+)
+
+
+@pytest.mark.fault(19, "a PodDisruptionBudget that never allows")
+@pytest.mark.representative
+def test_budget_that_never_allows(fault):
+    fault.lab.apply(BUDGET)
+    fault.undo(lambda: fault.lab.kubectl("-n", "shop", "delete", "pdb", "store-never", "--ignore-not-found"))
+    budget = fault.lab.wait_until(
+        lambda: fault.lab.get("pdb", "-n", "shop", "store-never").get("status", {}).get("expectedPods"), "counted"
+    )
+    assert budget == 1
+    pod = fault.lab.get("pod", "-n", "shop", "store-0")["metadata"]["uid"]
+    fault.injected("before the run")
+    run = fault.migrate(unshim_drain_timeout=15, unshim_gate_timeout=15)
+    fault.failed(run, "shop/store-never", "store-0")
+    fault.safe("docker")
+    assert fault.lab.get("pod", "-n", "shop", "store-0")["metadata"]["uid"] == pod, "the pod was taken away"
+    fault.keeps_data()
+    fault.remove_cause()
+    fault.rerun()
+
+
+@pytest.mark.fault(20, "a pod that ignores SIGTERM, with a long grace period")
+def test_pod_that_ignores_sigterm(fault):
+    lab = fault.lab
+    lab.apply(
+        STUBBORN.replace("VICTIM", fault.victim).replace("IMAGE", f"{lab.registry}:5000/busybox:1.35")
+    )  # fmt: skip
+    fault.undo(
+        lambda: lab.kubectl("-n", "shop", "delete", "deployment", "stubborn", "--ignore-not-found", "--wait=false")
+    )
+    lab.wait_for_workload()
+    fault.owners = lab.owners()
+    (pod,) = lab.get("pods", "-n", "shop", "-l", "app=stubborn")["items"]
+    assert pod["spec"]["nodeName"] == fault.victim
+    name = pod["metadata"]["name"]
+    container = fault.on(CONTAINER.replace("POD", name)).strip()
+    fault.undo(lambda: fault.on(f"docker kill {container}", check=False))
+    fault.injected("before the run")
+    run = fault.migrate(unshim_drain_timeout=15)
+    fault.failed(run, name, "still terminating", "600 s")
+    fault.safe("docker")
+    assert fault.on(CONTAINER.replace("POD", name)).strip() == container, "it was killed, and nobody asked for that"
+    fault.keeps_data()
+
+    fault.on(f"docker kill {container}")  # it has come to its end
+    lab.wait_until(
+        lambda: not lab.get("pods", "-n", "shop", "--field-selector", f"metadata.name={name}")["items"], "gone"
+    )
+    # Another may have come to the node since it is open again; this one hears nothing either.
+    lab.kubectl("-n", "shop", "delete", "deployment", "stubborn")
+    fault.owners.pop("Deployment/shop/stubborn")
+    for one in lab.get("pods", "-n", "shop", "-l", "app=stubborn")["items"]:
+        lab.kubectl("-n", "shop", "delete", "pod", one["metadata"]["name"], "--force", "--grace-period=0")
+    fault.on("docker ps -q --filter label=io.kubernetes.container.name=stubborn | xargs -r docker kill", check=False)
+    fault.rerun()
