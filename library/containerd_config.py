@@ -230,9 +230,15 @@ def refuse_other_version(wanted):
 
 
 class Originals(object):
-    """Files as they were when this run began, to put them back if the gate fails."""
+    """Files as they were when this run began, to put them back if the gate fails.
 
-    def __init__(self, changes):
+    Args:
+        changes: what this run writes.
+        unproved: paths that an earlier run wrote and was cut short before it had proved them: these get their originals.
+    """
+
+    def __init__(self, changes, unproved=()):
+        self.unproved = list(unproved)
         self.kept = []
         for change in changes:
             path = change["path"]
@@ -249,7 +255,19 @@ class Originals(object):
                         os.rmdir(directory)
             else:
                 files.write_atomically(path, data, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
-        return [path for path, _, _, _ in self.kept]
+        for path in self.unproved:
+            journal.restore_file(path)
+        return [path for path, _, _, _ in self.kept] + self.unproved
+
+
+def unproved(journal):
+    """Return the files that containerd has not been proved with, after a run that was cut short before its restart.
+
+    Only while pods run on Docker; later the rollback of the node is what puts them back.
+    """
+    if not journal.get(PENDING) or journal.state not in ("docker", "prepared"):
+        return []
+    return [path for path in journal.restorable(ROLES) if journal.restore_file(path, check_mode=True)["changed"]]
 
 
 def prepare_kernel(module, journal):
@@ -273,13 +291,13 @@ def prepare_kernel(module, journal):
             if not (module.check_mode and loaded):
                 module.warn("This kernel has no sysctl %s; it was not set to %s." % (name, value))
             continue
+        # Before it is set: nobody can tell afterwards what a running kernel had. The first value counts.
+        journal.note("sysctls_before", dict({name: now}, **journal.get("sysctls_before", {})))
         warning = "" if module.check_mode else containerd.set_sysctl(name, value)
         if warning:
             module.warn(warning)
         else:
             changed[name] = value
-            # Nobody can tell afterwards what a running kernel had; the first value counts.
-            journal.note("sysctls_before", dict({name: now}, **journal.get("sysctls_before", {})))
     return loaded, changed
 
 
@@ -381,7 +399,8 @@ def present(module):
     journal.remember_unit(containerd.UNIT, unit["ActiveState"], unit["UnitFileState"])
     stage = "switch" if any(one["stage"] == "switch" for one in pending) else "prepare"
     with journal.step("configure containerd", stage, "the originals are in the journal's files"):
-        originals = Originals(pending + copies)
+        left = {one["path"] for one in pending + copies}
+        originals = Originals(pending + copies, [path for path in unproved(journal) if path not in left])
         if restart:
             journal.note(PENDING, True)
         try:
@@ -396,16 +415,11 @@ def present(module):
             if not was_enabled:
                 systemd.enable(containerd.UNIT)
         except (NodeError, OSError) as error:
-            take_back(originals, journal, was_active, reload)
-            journal.note(PENDING, None)
+            taken, trouble = take_back(originals, journal, was_active, reload)
             message = error.message if isinstance(error, NodeError) else module_run.describe_os_error(error)
-            raise NodeError(
-                "%s\n%s" % (message, put_back_or_not(outcome["changed_files"])), {"put_back": outcome["changed_files"]}
-            ) from error
-        try:
-            outcome["cri"] = proved(params, journal, originals, was_active, reload, restart)
-        finally:
-            journal.note(PENDING, None)
+            raise NodeError("%s\n%s" % (message, put_back_or_not(taken, trouble)), {"put_back": taken}) from error
+        outcome["cri"] = proved(params, journal, originals, was_active, reload, restart)
+        journal.note(PENDING, None)
     return outcome
 
 
@@ -416,15 +430,22 @@ def proved(params, journal, originals, was_active, reload, restarted):
         return gate(params, restarted)
     except cri.CriError as error:
         evidence = containerd.why_not(cri.socket_file(params["socket"]), began)
-        taken = take_back(originals, journal, was_active, reload)
+        taken, trouble = take_back(originals, journal, was_active, reload)
         raise NodeError(
-            "containerd is not ready for a kubelet: %s\n%s %s" % (error.message, put_back_or_not(taken), evidence),
+            "containerd is not ready for a kubelet: %s\n%s %s"
+            % (error.message, put_back_or_not(taken, trouble), evidence),
             dict(error.details, put_back=taken),
         ) from error
 
 
-def put_back_or_not(paths):
-    """Return what became of the files after a failure."""
+def put_back_or_not(paths, trouble=""):
+    """Return what became of the files after a failure, and of containerd."""
+    if paths and trouble:
+        return (
+            "The files of this run were put back, and containerd does not start with them either, so something else than "
+            "unshim's files keeps it from starting. Docker's containers go on, but Docker can start none until that cause is "
+            "removed and containerd started (`systemctl start containerd`): %s" % trouble
+        )
     if paths:
         return "The files of this run were put back."
     return (
@@ -434,17 +455,22 @@ def put_back_or_not(paths):
 
 
 def take_back(originals, journal, was_active, reload):
-    """Put the files of this run back and containerd with them; returns their paths."""
+    """Put the files of this run back and containerd with them; returns their paths, and why containerd did not follow."""
     if not originals.kept:
-        return []
+        journal.note(PENDING, None)
+        return [], ""
     taken = originals.put_back(journal)
-    if reload:
-        systemd.daemon_reload()
-    if was_active:
-        systemd.restart(containerd.UNIT)
-    else:
-        systemd.stop(containerd.UNIT)
-    return taken
+    try:
+        if reload:
+            systemd.daemon_reload()
+        if was_active:
+            systemd.restart(containerd.UNIT)
+        else:
+            systemd.stop(containerd.UNIT)
+    except NodeError as error:  # the first cause is what has to be told; the note stays, for the next run
+        return taken, error.message
+    journal.note(PENDING, None)
+    return taken, ""
 
 
 def restored(module):

@@ -142,6 +142,25 @@ class TestContainerdConfig:
         assert result["failed"] and "were put back" not in result["msg"] and result["put_back"] == []
         assert "an earlier run wrote" in result["msg"] and self.config.read_text() == "new\n"
 
+    def test_a_containerd_that_starts_with_the_old_files_no_more_either_is_told_and_started_by_the_next_run(self):
+        stand_in = (self.node.bin / "systemctl").read_text().split("\n", 1)[1]
+        self.node.program("systemctl", 'case "$1" in restart) echo "Job failed." >&2; exit 1;; esac\n' + stand_in)
+        result = self.present(self.config_change("new\n"))
+        assert result["failed"] and "does not start with them either" in result["msg"]
+        assert result["put_back"] == [str(self.config)] and self.config.read_text() == "old\n"
+        self.node.program("systemctl", stand_in)
+        again = self.present(self.config_change("new\n"))
+        assert again["restarted"] and self.config.read_text() == "new\n" and self.node.written()["notes"] == {}
+
+    def test_a_directory_in_the_place_of_the_socket_stops_a_restart(self):
+        os.rename(self.socket, self.socket + ".aside")
+        os.mkdir(self.socket)
+        result = self.present(self.config_change("new\n"))
+        assert result["failed"] and "rmdir %s" % self.socket in result["msg"] and "is a directory" in result["msg"]
+        assert (self.config.read_text(), self.node.calls()) == ("old\n", [])
+        os.rmdir(self.socket)
+        os.rename(self.socket + ".aside", self.socket)
+
     def test_a_way_back_cut_short_before_systemd_was_told_goes_on(self):
         self.present(self.config_change("new\n"))
         self.node.calls()
