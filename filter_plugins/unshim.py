@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
-from unshim import plan_text, records, timeline
+from unshim import plan_text, reboot, records, timeline
+from unshim.facts import Facts
 from unshim.plan_model import Plan
 
 
@@ -54,6 +55,11 @@ def unshim_former_cri_sockets(facts: dict[str, Any]) -> list[str]:
     return timeline.former_cri_sockets(journal.get("content"))
 
 
+def unshim_reboot(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what keeps a moved node from coming back on containerd from a reboot: problems, and doubts."""
+    return records.to_data(reboot.judge(records.from_data(Facts, facts)))
+
+
 class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
@@ -63,6 +69,7 @@ class FilterModule:
             "unshim_only_planned": unshim_only_planned,
             "unshim_plan_summary": unshim_plan_summary,
             "unshim_plan_text": unshim_plan_text,
+            "unshim_reboot": unshim_reboot,
             "unshim_timeline": unshim_timeline,
             "unshim_verified_for": unshim_verified_for,
         }

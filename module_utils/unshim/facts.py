@@ -26,6 +26,7 @@ class OperatingSystem:
     kernel: str = ""  # uname -r
     init: str = ""  # "systemd", or the name of process 1
     package_manager: str = ""  # "apt", "dnf", "yum", "zypper", "apk", "pacman", ""
+    container: str = ""  # "docker", "lxc", ... if the node is itself a container, by systemd's word
     python: str = ""  # version of the node's python3, "" if none
 
 
@@ -159,6 +160,7 @@ class Mount:
     size: int = 0
     available: int = 0
     read_only: bool = False
+    unit: str | None = None  # the unit file that mounts it at a start, "" if none does; None: not looked at
     ftype: str = ""  # of XFS: "1" if directories know their entries' types, which overlayfs needs; "" if not seen
 
 

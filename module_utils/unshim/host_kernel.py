@@ -70,6 +70,24 @@ def _settings(content: str) -> dict[str, str]:
     return found
 
 
+def modules_at_boot(files: Mapping[str, File]) -> set[str]:
+    """Return the modules that a start of the node loads, by its files."""
+    named: set[str] = set()
+    for _, content in _directory_files(files, "modules-load.d"):
+        named |= {line.strip().replace("-", "_") for line in content.splitlines() if not line.startswith(("#", ";"))}
+    return named
+
+
+def sysctls_at_boot(files: Mapping[str, File]) -> dict[str, tuple[str, str]]:
+    """Return for each of SYSCTLS (the value a start of the node gives it, the file that decides), "" and "" if none does."""
+    found = dict.fromkeys(SYSCTLS, ("", ""))
+    for path, content in _directory_files(files, "sysctl.d"):
+        for name, value in _settings(content).items():
+            if name in found:
+                found[name] = (value, path)
+    return found
+
+
 def sysctl_file(files: Mapping[str, File]) -> tuple[str | None, list[tuple[str, str, str]]]:
     """Return the text of our sysctl.d file, None if the node's other files set everything already, and what overrides it.
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
-from . import rlimits
+from . import journal_text, rlimits
 from .facts import (
     Container,
     Containerd,
@@ -76,7 +76,7 @@ def _facts(sections: list[Section]) -> Facts:
         units={section.argument: _unit(section) for section in _all(sections, "unit")},
         packages=_packages(sections),
         archives=dict(pair(value) for value in _first(sections, "archives").every("archive")),
-        files={section.argument: _file(section) for section in _all(sections, "file")},
+        files=journal_text.in_force({section.argument: _file(section) for section in _all(sections, "file")}),
         docker=_docker(sections),
         containerd=_containerd(sections),
         kubelet=_kubelet(sections, system),
@@ -118,6 +118,7 @@ def _operating_system(release: Section, system: dict[str, str]) -> OperatingSyst
         kernel=system.get("kernel", ""),
         init=system.get("init", ""),
         package_manager=system.get("package_manager", ""),
+        container=system.get("container", ""),
         python=system.get("python", ""),
     )
 
@@ -442,6 +443,7 @@ def _mount(section: Section) -> Mount:
         device=device,
         filesystem=values.get("type", ""),
         ftype=values.get("ftype", ""),
+        unit=values.get("mount-unit"),
         size=int(size) * 1024,
         available=int(available) * 1024,
         read_only=values.get("read-only") == "yes",

@@ -47,6 +47,11 @@ find_timeout() {
 # shellcheck disable=SC2086 # limit is none or several words
 t() { $limit "$@"; }
 
+# What a controller that was killed has started here goes on, and changes what is to be seen, until it is done.
+wait_for_modules() {
+  if [ -e /var/lib/unshim/lock ] && has flock; then flock -s -w 300 /var/lib/unshim/lock true; fi
+}
+
 # The processes with this name, of this machine: those of its containers are left out.
 processes() {
   for proc in /proc/[0-9]*; do
@@ -262,6 +267,7 @@ show_system() {
   printf '@@system\n'
   printf 'machine %s\nkernel %s\nhostname %s\n' "$(uname -m)" "$(uname -r)" "$(uname -n)"
   printf 'init %s\nuid %s\ntime %s\n' "$init" "$(id -u)" "$(date +%s)"
+  printf 'container %s\n' "$(cat /run/systemd/container)"
   printf 'python %s\npackage_manager %s\n' "${python#Python }" "$manager"
 }
 
@@ -685,11 +691,12 @@ show_runtime_files() {
   file /etc/crictl.yaml
   file "${socket:-/run/containerd/containerd.sock}" metadata
   file /run/flannel/subnet.env
-  for name in unshim kubernetes k8s containerd; do
-    files_in /etc/modules-load.d "*$name*.conf"
-    files_in /etc/sysctl.d "*$name*"
+  for directory in /etc /run /usr/local/lib /usr/lib; do
+    files_in "$directory/modules-load.d" '*.conf'
+    files_in "$directory/sysctl.d" '*.conf'
   done
   file /var/lib/unshim/journal.json
+  if [ -e /var/lib/unshim/journal.json.previous ]; then file /var/lib/unshim/journal.json.previous; fi
 }
 
 # The file system a directory is on, or will be on once it is there.
@@ -705,6 +712,9 @@ mount_of() {
   type=$(grep -F " $mounted_on " /proc/mounts | sed -n '$p' | cut -d ' ' -f 3)
   printf '@@mount %s\ntype %s\ndf %s\n' "$1" "$type" "$used"
   if [ "$type" = xfs ]; then printf 'ftype %s\n' "$(t xfs_info "$mounted_on" | sed -n 's/^.*ftype=\([01]\).*$/\1/p')"; fi
+  if [ -n "$units" ] && has systemd-escape; then
+    printf 'mount-unit %s\n' "$(t systemctl show -p FragmentPath "$(systemd-escape -p --suffix=mount "$mounted_on")" | sed 's/^FragmentPath=//')"
+  fi
   if grep -q "^[^ ]* $mounted_on [^ ]* ro[, ]" /proc/mounts; then printf 'read-only yes\n'; fi
 }
 
@@ -742,7 +752,7 @@ show_addresses() {
 }
 
 show_mounts() {
-  for directory in "$docker_root" /var/lib/containerd /var/lib/kubelet / /var/lib/unshim; do
+  for directory in "$docker_root" "${containerd_root:-/var/lib/containerd}" /var/lib/containerd /var/lib/kubelet / /var/lib/unshim; do
     mount_of "$directory"
   done
   data_mounts
@@ -809,6 +819,7 @@ main() {
   files_done=$NEWLINE
   printf '@@unshim-probe 1\n'
   find_timeout
+  wait_for_modules
   show_system
   show_kernel
   find_units
