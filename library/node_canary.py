@@ -346,9 +346,7 @@ def gate_dns(api, canary, wait):
 def gate_deleted(canary, timeout):
     seconds = canary.delete()
     if seconds is None:
-        return Gate(
-            "deleted", False, "still terminating after %d s: the runtime does not stop its containers" % timeout
-        )
+        return Gate("deleted", False, canary_pod.why_not_deleted(canary.last, timeout))
     return Gate("deleted", True, "gone after %.1f s" % seconds)
 
 

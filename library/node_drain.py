@@ -125,7 +125,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.unshim import drain
 from ansible.module_utils.unshim_kube import eviction, node_view
 from ansible.module_utils.unshim_kube.cordon import change_node
-from ansible.module_utils.unshim_kube.errors import KubeError
+from ansible.module_utils.unshim_kube.errors import KubeError, Unreachable
 from ansible.module_utils.unshim_kube.module_run import KUBERNETES_OPTIONS, run
 
 ARGUMENTS = dict(
@@ -289,6 +289,15 @@ def refuse_without_room(module, api, name, pods, decisions):
 
 
 def stuck(module, api, name, left, present, evicted, refused, budget_version):
+    try:
+        api.get("/version", retry_for=0)
+    except Unreachable as error:
+        return KubeError(
+            "Node %s is not drained after %d s, and what holds it cannot be seen: %s %s had not left when the API server was last "
+            "heard. The node stays cordoned; run again once the API server answers."
+            % (name, module.params["timeout"], error.message, ", ".join(sorted(pod.name for pod in left))),
+            {"changed": True, "evicted": sorted(pod.name for pod in evicted), "left": sorted(pod.name for pod in left)},
+        )
     pods = [present[pod.uid] for pod in left if pod.uid in present]
     try:
         found = read_budgets(api, pods, budget_version)

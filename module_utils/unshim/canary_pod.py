@@ -172,3 +172,24 @@ def service_name(resolv_conf: str) -> str:
 def _state(pod: Json) -> Json:
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     return (statuses[0].get("state") or {}) if statuses else {}
+
+
+def why_not_deleted(pod: Json, seconds: float) -> str:
+    """Return why a pod is still there ``seconds`` after its deletion was asked for, and what to do."""
+    name = f"{pod['metadata'].get('namespace', 'default')}/{pod['metadata']['name']}"
+    finalizers = pod["metadata"].get("finalizers") or []
+    running = [
+        status["name"]
+        for status in (pod.get("status") or {}).get("containerStatuses") or ()
+        if "running" in (status.get("state") or {})
+    ]
+    told = f"{name} is still terminating after {seconds:.0f} s: "
+    if finalizers:
+        held = f"finalizer{'s' if len(finalizers) > 1 else ''} {', '.join(finalizers)}"
+        return (
+            f"{told}{held} of another program hold{'' if len(finalizers) > 1 else 's'} it, and the node's pods most likely, too. See to that "
+            "program, or exempt the canary's namespace from it (unshim_canary_namespace)"
+        )
+    if running:
+        return f"{told}the runtime does not stop its container {', '.join(running)}"
+    return f"{told}its containers have ended, and the kubelet does not finish it; see its log (journalctl -u kubelet)"

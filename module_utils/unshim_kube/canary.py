@@ -32,6 +32,7 @@ class Canary:
         self.name: str = manifest["metadata"]["name"]
         self.path = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
         self._gone = False
+        self.last: Json = {}  # the pod as it was seen last while it was being deleted
 
     def __enter__(self) -> Self:
         try:
@@ -91,7 +92,7 @@ class Canary:
         self._api.delete(self.path)
         while True:
             try:
-                self.read()
+                self.last = self.read()
             except Refused as error:
                 if error.status == 404:
                     self._gone = True

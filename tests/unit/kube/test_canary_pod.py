@@ -109,3 +109,22 @@ def test_connecting_by_shell_tells_open_from_closed(tmp_path):
 def run(script, *arguments):
     done = subprocess.run(["/bin/sh", "-c", script, *arguments], capture_output=True, text=True, timeout=20, check=True)
     return canary_pod.tool_answer(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("finalizers", "state", "words"),
+    [
+        (["mesh.example/traffic"], {"terminated": {}}, ["finalizer mesh.example/traffic of another program holds it"]),
+        (["a/b", "c/d"], {"running": {}}, ["finalizers a/b, c/d of another program hold it"]),
+        ([], {"running": {}}, ["the runtime does not stop its container canary"]),
+        ([], {"terminated": {}}, ["journalctl -u kubelet"]),
+    ],
+)
+def test_why_not_deleted(finalizers, state, words):
+    pod = {
+        "metadata": {"namespace": "default", "name": "unshim-canary-1", "finalizers": finalizers},
+        "status": {"containerStatuses": [{"name": "canary", "state": state}]},
+    }
+    told = canary_pod.why_not_deleted(pod, 60)
+    assert "default/unshim-canary-1 is still terminating after 60 s" in told
+    assert all(word in told for word in words), told

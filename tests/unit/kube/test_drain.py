@@ -273,3 +273,22 @@ def test_uncordon(one, force, opens, removes_note, says):
     assert says in sentence
     assert ("spec" in (patch or {})) is opens
     assert ((patch or {}).get("metadata") == {"annotations": {NOTE_ANNOTATION: None}}) is removes_note
+
+
+def test_a_drain_that_lost_the_api_server_says_so_and_not_what_it_cannot_know():
+    import node_drain
+    from ansible.module_utils.unshim_kube.errors import Unreachable
+    from ansible.module_utils.unshim_kube.eviction import Leaving
+
+    class Module:
+        params = {"timeout": 20}
+
+    class Api:
+        def get(self, path, retry_for):
+            raise Unreachable("The Kubernetes API server at https://x could not be asked: connection refused.")
+
+    pods = [Leaving("shop/web", "1", accepted=True), Leaving("shop/store", "2")]
+    error = node_drain.stuck(Module, Api(), "w1", pods, {}, [], {}, "policy/v1")
+    assert "not drained after 20 s" in error.message and "could not be asked: connection refused" in error.message
+    assert "shop/store, shop/web had not left" in error.message and "terminating" not in error.message
+    assert error.details["left"] == ["shop/store", "shop/web"]
