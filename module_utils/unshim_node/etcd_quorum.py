@@ -94,7 +94,9 @@ def warnings(cluster: Cluster) -> List[str]:
 
 
 def missing(cluster: Cluster, before: Dict[str, Any]) -> List[str]:
-    """Return what is not as it was before the move; [] if the member is back.
+    """Return what is not as it was before the move; [] if this node's member is back.
+
+    What became of other members meanwhile is no reason to put this node back: that would take down one more.
 
     Args:
         before: :func:`noted` of the cluster then.
@@ -110,15 +112,6 @@ def missing(cluster: Cluster, before: Dict[str, Any]) -> List[str]:
         )
     if mine.problem:
         found.append(listed([mine]))
-    was_well = set(before.get("healthy") or [])
-    found += [
-        listed([one])
-        for one in cluster.members
-        if one.problem and one.member.id in was_well and one.member.id != cluster.own
-    ]
-    names = {one.member.id for one in cluster.members}
-    gone = sorted(set(before.get("members") or {}) - names)
-    found += ["the member %s is not in the cluster any more" % before["members"][number] for number in gone]
     return found
 
 
@@ -128,5 +121,4 @@ def noted(cluster: Cluster) -> Dict[str, Any]:
         "cluster_id": cluster.id,
         "member_id": cluster.own,
         "members": {one.member.id: label(one.member) for one in cluster.members},
-        "healthy": sorted(one.member.id for one in cluster.members if not one.problem),
     }
