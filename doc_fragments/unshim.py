@@ -123,3 +123,24 @@ options:
 requirements:
   - kubernetes (Python package, on the controller)
 """
+
+    # unshim.cluster: action_run.CLUSTER_OPTIONS of unshim_kube.
+    CLUSTER = r"""
+options:
+  kubeconfig:
+    description: Kubeconfig on the controller; empty means E(KUBECONFIG), else C(~/.kube/config).
+    type: path
+    default: ""
+  context:
+    description: Context in the kubeconfig; empty means its current one.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    details: Looks once and changes nothing.
+  diff_mode:
+    support: none
+    details: There is nothing to show.
+requirements:
+  - kubernetes (Python package, on the controller)
+"""

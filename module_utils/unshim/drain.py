@@ -239,13 +239,13 @@ def _why_no_room(node: Json, pods: Sequence[Json]) -> str:
         return "is cordoned"
     taints = [taint for taint in spec.get("taints") or () if taint.get("effect") in ("NoSchedule", "NoExecute")]
     for pod in pods:
-        refused = [taint for taint in taints if not _tolerates(pod, taint)]
+        refused = [taint for taint in taints if not tolerates(pod, taint)]
         if not refused:
             return ""
     return "has the taint " + ", ".join(f"{taint['key']}:{taint['effect']}" for taint in taints)
 
 
-def _tolerates(pod: Json, taint: Json) -> bool:
+def tolerates(pod: Json, taint: Json) -> bool:
     for toleration in (pod.get("spec") or {}).get("tolerations") or ():
         if toleration.get("effect") not in (None, "", taint.get("effect")):
             continue

@@ -154,14 +154,19 @@ class Api:
     def post(self, path: str, body: dict[str, Any], *, retry_for: float | None = None) -> dict[str, Any]:
         return json.loads(self._request("POST", path, {}, body=body, retry_for=retry_for))
 
-    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def patch(self, path: str, body: dict[str, Any], *, retry_for: float | None = None) -> dict[str, Any]:
         """Apply a JSON merge patch: None deletes a key."""
-        return json.loads(self._request("PATCH", path, {}, body=body, content_type="application/merge-patch+json"))
+        answer = self._request(
+            "PATCH", path, {}, body=body, content_type="application/merge-patch+json", retry_for=retry_for
+        )
+        return json.loads(answer)
 
-    def delete(self, path: str, *, retry_for: float | None = None, **query: Any) -> None:
-        """Delete one object; it is no error if it is gone already."""
+    def delete(
+        self, path: str, *, retry_for: float | None = None, body: dict[str, Any] | None = None, **query: Any
+    ) -> None:
+        """Delete one object; it is no error if it is gone already. ``body`` is DeleteOptions, such as preconditions."""
         try:
-            self._request("DELETE", path, query, retry_for=retry_for)
+            self._request("DELETE", path, query, body=body, retry_for=retry_for)
         except Refused as error:
             if error.status != 404:
                 raise

@@ -15,8 +15,6 @@ HEAD = """# Settings
 Every setting, its type and default, and what it means; set them in the inventory (`inventory/example/group_vars/all.yml`
 shows how) or with `-e`. This page is made from `roles/unshim/meta/argument_specs.yml`.
 
-Beside these, `-e unshim_batch=2` (or `10%`) says how many workers move at once; the default is 1.
-
 | setting | type | default | meaning |
 |---|---|---|---|
 """

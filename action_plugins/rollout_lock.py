@@ -1,0 +1,54 @@
+"""The action behind the module ``rollout_lock``: the cluster's lock, held for this ansible-playbook process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
+from unshim_kube import action_run, lease
+
+
+class ActionModule(ActionBase):
+    """See library/rollout_lock.py for the documentation."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(
+            {
+                **action_run.CLUSTER_OPTIONS,
+                "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+                "take_over": {"type": "str", "default": ""},
+            }
+        )
+        result.update(action_run.outcome("rollout_lock", lambda: self._act(arguments)))
+        return result
+
+    def _act(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        # Actions run in workers, which are children of the process that the lock is for.
+        process = lease.this_process(os.getppid())
+        api = action_run.connect(arguments)
+        if self._task.check_mode:
+            held = lease.read(api)
+            said = f"{held.name} holds the lock now." if held else "Nobody holds the lock now."
+            return {"holder": held.name if held else "", "msg": said}
+        if arguments["state"] == "released":
+            held = lease.read(api)
+            if held is not None and lease.is_of(held, process):
+                lease.release(api, held.name)
+            return {"holder": "", "msg": "This run does not hold the lock any more."}
+        from unshim_kube import lease_keeper
+
+        taken = lease.take(api, process, arguments["take_over"])
+        if taken.needs_keeper:
+            lease_keeper.start(arguments["kubeconfig"], arguments["context"], process.pid, taken.name)
+        answer = {"holder": taken.name, "msg": f"This run holds the lock, as {taken.name}. {taken.said}".rstrip()}
+        return {**answer, "warnings": [taken.said]} if taken.said else answer

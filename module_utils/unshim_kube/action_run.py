@@ -1,0 +1,49 @@
+"""Where the actions that talk to the Kubernetes API, on the controller, meet Ansible: options in, one sentence out."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .errors import KubeError
+
+if TYPE_CHECKING:
+    from .client import Api
+
+#: The options every such action has; documented in doc_fragments/unshim.py.
+CLUSTER_OPTIONS: dict[str, Any] = {
+    "kubeconfig": {"type": "path", "default": ""},
+    "context": {"type": "str", "default": ""},
+}
+
+
+def connect(arguments: dict[str, Any], timeout: float = 30.0) -> Api:
+    """Return the cluster that an action's arguments name.
+
+    Raises:
+        KubeError: it cannot be reached, or the library for it is missing.
+    """
+    try:
+        from .client import connect as connect_to
+    except ImportError as error:
+        raise KubeError(
+            f"Python's {error.name or 'kubernetes'} is missing beside Ansible on the controller; it talks to the Kubernetes "
+            "API. Install it with: pip install kubernetes"
+        ) from None
+    return connect_to(arguments["kubeconfig"], arguments["context"], timeout)
+
+
+def outcome(name: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what ``act`` returns, or the failure that an operator shall read."""
+    try:
+        return {"changed": False, **act()}
+    except KubeError as error:
+        error.details.pop("transient", None)
+        return {"changed": False, "failed": True, **error.details, "msg": error.message}
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches an operator
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(place.filename)}:{place.lineno}"
+        said = f"internal error in {name} (please report): {type(error).__name__}: {error} at {where}"
+        return {"changed": False, "failed": True, "msg": said}
