@@ -19,6 +19,13 @@ description:
   - Notes the versions before and after in the node's journal.
 author: unshim contributors
 options:
+  state:
+    description:
+      - V(present) installs.
+      - V(restored) takes off the holds that O(hold) has put on packages; the packages stay, for Docker may use them, too.
+    type: str
+    choices: [present, restored]
+    default: present
   packages:
     description:
       - The packages; the plan's C(packages) can be given as they are.
@@ -170,7 +177,7 @@ completed:
   type: dict
   sample: {"runc": "half configured"}
 held:
-  description: Packages that were put on hold.
+  description: Packages that were put on hold; with O(state=restored), those whose hold was taken off.
   returned: success
   type: list
   elements: str
@@ -224,10 +231,12 @@ from ansible.module_utils.urls import fetch_url
 FETCH_TIMEOUT = 60  # s without a byte
 KEY_LIMIT = 1 << 20  # bytes
 PENDING = "restart_pending"  # the journal's note by which containerd_config, which comes next, restarts containerd
+HELD = "held_packages"  # the journal's note of packages that were not on hold before
 # In this order: on SUSE dnf can be installed beside zypper, which is the system's own.
 MANAGERS = (package_manager_apt, package_manager_zypper, package_manager_dnf)
 
 ARGUMENTS = {
+    "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
     "packages": {
         "type": "list",
         "elements": "dict",
@@ -354,11 +363,36 @@ def install(manager, journal, wanted, also, before):
     for name in list(wanted) + list(also):
         journal.remember_package(name, before.get(name, ""), before.get(name, ""))
     with journal.step("install %s" % ", ".join(sorted(wanted)), "prepare", "the packages may stay"):
-        manager.install(wanted)
+        download_and_install(manager, wanted)
     after = manager.installed(list(wanted) + list(also))
     for name, version in after.items():
         journal.remember_package(name, before.get(name, ""), version)
     return after
+
+
+def download_and_install(manager, wanted):
+    """Install ``wanted``; with the package lists read anew if they name files that are gone from the server."""
+    try:
+        manager.install(wanted)
+        return
+    except NodeError as error:
+        if not manager.is_download_failure(error.message):
+            raise
+        failure = error
+    try:
+        manager.update_lists()
+        unknown = [name for name in sorted(wanted) if not manager.available(name, wanted[name])]
+        if not unknown:
+            refuse_side_effects(manager.simulate(wanted), wanted)
+            manager.install(wanted)
+            return
+    except NodeError as error:
+        failure = error
+    raise NodeError(
+        "%s\nNothing was installed, also with package lists read anew. See to it that this node reaches its package sources and "
+        "that they have the files, and run again." % failure.message,
+        failure.details,
+    )
 
 
 def install_packages(module, journal):
@@ -420,9 +454,30 @@ def hold(module, manager, journal, names):
         )
         return []
     if to_hold and not module.check_mode:
-        journal.note("held_packages", sorted(set(journal.get("held_packages", []) + to_hold)))
+        journal.note(HELD, sorted(set(journal.get(HELD, []) + to_hold)))
         manager.hold(to_hold)
     return to_hold
+
+
+def restored(module, journal):
+    """Take off the holds of ours and return the module's result."""
+    noted = journal.get(HELD, [])
+    manager = package_manager() if noted else None
+    names = manager.held(noted) if manager else []
+    if names and not module.check_mode:
+        with journal.step("release %s" % ", ".join(names), "rollback"):
+            manager.release(names)
+    return {
+        "changed": bool(names),
+        "packages": {},
+        "also_installed": {},
+        "completed": {},
+        "held": names,
+        "repository": "",
+        "archives": [],
+        "links": {},
+        "plugins": [],
+    }
 
 
 def _lines(versions):
@@ -638,6 +693,8 @@ def hide_passwords(module):
 def act(module):
     hide_passwords(module)
     journal = module_run.open_journal(module)
+    if module.params["state"] == "restored":
+        return restored(module, journal)
     outcome = install_packages(module, journal)
     archives = install_archives(module, journal)
     changed = outcome["changed"] or archives.get("changed", False)

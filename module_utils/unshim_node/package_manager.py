@@ -1,8 +1,8 @@
 """What every package manager here is asked: the modules package_manager_apt, _dnf and _zypper offer the same functions.
 
 NAME: what an operator calls it. is_here(), installed(names), unfinished(), finish(), available(name, version),
-update_lists(), simulate(wanted), install(wanted), held(names), hold(names), cannot_hold(), RELEASE: the command that takes
-a hold off, with %s for the package. ``wanted`` is package name -> version or "".
+update_lists(), simulate(wanted), install(wanted), is_download_failure(message), held(names), hold(names), release(names),
+cannot_hold(), RELEASE: the command that takes a hold off, with %s for the package. ``wanted`` is package name -> version or "".
 """
 
 import time

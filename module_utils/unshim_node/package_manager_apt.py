@@ -27,6 +27,8 @@ OPTIONS = [
     "DPkg::Lock::Timeout=%d" % LOCK_WAIT,
 ]
 LOCKED = re.compile(r"Could not get lock|Unable to lock|Unable to acquire the dpkg|is another process using it")
+# apt-get prints these for a file it could not get; dpkg has not begun then.
+NOT_FETCHED = re.compile(r"Failed to fetch|Unable to fetch some archives")
 # `apt-get -s`: "Inst name [old version] (new version origin [arch])", "Remv name [version]"
 ACTION = re.compile(r"^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?")
 # The second letter of `dpkg-query -W -f ${db:Status-Abbrev}`, from dpkg-query(1)
@@ -132,6 +134,11 @@ def install(wanted: Dict[str, str]) -> None:
     _apt(_with_downgrades(["apt-get", "-q"] + OPTIONS + ["install"] + _specs(wanted), wanted))
 
 
+def is_download_failure(message: str) -> bool:
+    """Return whether an error's message tells of a package that could not be downloaded."""
+    return bool(NOT_FETCHED.search(message))
+
+
 def held(names: List[str]) -> List[str]:
     """Return those of ``names`` that are on hold."""
     out = commands.run(["apt-mark", "showhold"], check=False).out.split()
@@ -141,6 +148,11 @@ def held(names: List[str]) -> List[str]:
 def hold(names: List[str]) -> None:
     """Keep the packages from being upgraded by anybody else."""
     commands.run(["apt-mark", "hold"] + names, timeout=60)
+
+
+def release(names: List[str]) -> None:
+    """Take the holds off."""
+    commands.run(["apt-mark", "unhold"] + names, timeout=60)
 
 
 def cannot_hold() -> str:

@@ -168,6 +168,11 @@ def install(wanted: Dict[str, str]) -> None:
         )
 
 
+def is_download_failure(message: str) -> bool:
+    """Return False: dnf reads the lists anew by itself when they are old."""
+    return False
+
+
 def held(names: List[str]) -> List[str]:
     """Return those of ``names`` whose version is locked."""
     lists = "\n".join((files.read_bytes(path) or b"").decode("utf-8", "replace") for path in VERSIONLOCK_LISTS)
@@ -204,6 +209,11 @@ def cannot_hold() -> str:
 def hold(names: List[str]) -> None:
     """Lock the packages in their installed versions."""
     _run(["-C"] + _lock_options() + ["versionlock", "add"] + names)
+
+
+def release(names: List[str]) -> None:
+    """Take the locks off."""
+    _run(["-C"] + _lock_options() + ["versionlock", "delete"] + names)
 
 
 def _program() -> str:

@@ -101,6 +101,11 @@ def install(wanted: Dict[str, str]) -> None:
     _run(["--no-refresh"] + _install(wanted, []))
 
 
+def is_download_failure(message: str) -> bool:
+    """Return False: zypper reads the lists anew by itself when they are old."""
+    return False
+
+
 def held(names: List[str]) -> List[str]:
     """Return those of ``names`` that are locked."""
     return parse_locks((files.read_bytes(LOCKS) or b"").decode("utf-8", "replace"), names)
@@ -120,6 +125,11 @@ def cannot_hold() -> str:
 def hold(names: List[str]) -> None:
     """Lock the packages: nobody upgrades or removes them until the lock is removed."""
     _run(["addlock"] + names)
+
+
+def release(names: List[str]) -> None:
+    """Take the locks off."""
+    _run(["removelock"] + names)
 
 
 def _install(wanted, options):

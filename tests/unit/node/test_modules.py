@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -135,12 +136,51 @@ class TestContainerdConfig:
     def test_what_a_run_that_was_cut_short_wrote_is_not_said_to_be_put_back(self):
         self.present(self.config_change("new\n"))
         path = self.node.journal / "journal.json"
-        path.write_text(json.dumps({**self.node.written(), "notes": {"restart_pending": True}}))
+        path.write_text(json.dumps({**self.node.written(), "state": "drained", "notes": {"restart_pending": True}}))
         stand_in = (self.node.bin / "systemctl").read_text().split("\n", 1)[1]
         self.node.program("systemctl", 'case "$1" in restart) echo "Job failed." >&2; exit 1;; esac\n' + stand_in)
         result = self.present(self.config_change("new\n"))
         assert result["failed"] and "were put back" not in result["msg"] and result["put_back"] == []
         assert "an earlier run wrote" in result["msg"] and self.config.read_text() == "new\n"
+
+    def test_what_a_killed_run_wrote_and_containerd_refuses_goes_back(self):
+        def killed(_unit):
+            raise KeyboardInterrupt
+
+        with mock.patch("containerd_config.systemd.restart", killed), pytest.raises(KeyboardInterrupt):
+            self.present(self.config_change("no cri\n"))
+        assert self.config.read_text() == "no cri\n"
+        # The plan of the next run finds the file as it wants it.
+        result = self.present(change(self.config, "no cri\n", "no cri\n", role="containerd_config"))
+        assert result["failed"] and result["put_back"] == [str(self.config)]
+        assert self.config.read_text() == "old\n"
+        assert self.node.calls()[-1] == "restart containerd.service"
+
+    def test_a_sysctl_is_noted_before_it_is_set(self, monkeypatch):
+        def killed(_name, _value):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("containerd_config.containerd.sysctl", lambda _name: "0")
+        monkeypatch.setattr("containerd_config.containerd.set_sysctl", killed)
+        with pytest.raises(KeyboardInterrupt):
+            self.present(sysctls={"net.ipv4.ip_forward": "1"})
+        assert self.node.written()["notes"]["sysctls_before"] == {"net.ipv4.ip_forward": "0"}
+
+    def test_sysctls_go_back_unless_somebody_else_has_set_them(self, monkeypatch, tmp_path):
+        monkeypatch.setattr("containerd_config.containerd.sysctl_path", lambda name: str(tmp_path / name))
+        before = {"net.ipv4.ip_forward": "0\n", "net.bridge.bridge-nf-call-iptables": "0\n", "vm.max_map_count": "9\n"}
+        for name, value in before.items():
+            (tmp_path / name).write_text(value)
+        wanted = {"net.ipv4.ip_forward": "1", "net.bridge.bridge-nf-call-iptables": "1", "vm.max_map_count": "9"}
+        assert len(self.present(sysctls=wanted)["set_sysctls"]) == 2
+        (tmp_path / "net.bridge.bridge-nf-call-iptables").write_text("2\n")  # an administrator, later
+        back = {"net.ipv4.ip_forward": "0"}
+        predicted = self.node.run("containerd_config", check=True, state="restored", socket=self.socket)
+        assert predicted["changed"] and predicted["set_sysctls"] == back
+        assert self.node.run("containerd_config", state="restored", socket=self.socket)["set_sysctls"] == back
+        assert (tmp_path / "net.ipv4.ip_forward").read_text() == "0"
+        assert (tmp_path / "net.bridge.bridge-nf-call-iptables").read_text() == "2\n"
+        assert self.node.run("containerd_config", state="restored", socket=self.socket)["changed"] is False
 
     def test_a_containerd_that_starts_with_the_old_files_no_more_either_is_told_and_started_by_the_next_run(self):
         stand_in = (self.node.bin / "systemctl").read_text().split("\n", 1)[1]
@@ -556,6 +596,25 @@ class TestContainerdInstall:
         (apt.root / "versions").write_text("containerd\t1.5.9\tii \n")
         assert self.install(apt)["changed"] is False
 
+    @pytest.mark.parametrize("lists_know_better", [True, False])
+    def test_a_file_that_is_gone_from_the_server(self, apt, lists_know_better):
+        gone = "E: Failed to fetch http://mirror.example/c.deb  404  Not Found"
+        apt.program(
+            "apt-get",
+            f"""case "$*" in
+            *-s*) cat {apt.root}/simulation;;
+            update*) echo update >>{apt.units}/calls; {"touch" if lists_know_better else ":"} {apt.root}/updated;;
+            *) echo install >>{apt.units}/calls; test -e {apt.root}/updated || {{ echo "{gone}" >&2; exit 100; }}
+            printf 'containerd\\t1.6.20\\tii \\n' >{apt.root}/versions;;
+            esac""",
+        )
+        result = self.install(apt)
+        assert self.calls(apt) == ["install", "update", "install"]
+        if lists_know_better:
+            assert result["packages"]["containerd"]["after"] == "1.6.20"
+        else:
+            assert gone[3:] in result["msg"] and "Nothing was installed" in result["msg"]
+
     def test_a_held_version_is_the_operators(self, apt):
         (apt.root / "versions").write_text("containerd\t1.5.9\tii \n")
         (apt.root / "holds").write_text("containerd\n")
@@ -566,6 +625,23 @@ class TestContainerdInstall:
         assert self.install(apt, hold=True)["held"] == ["containerd"]
         assert self.calls(apt) == ["apt-get containerd", "hold containerd"]
         assert apt.written()["notes"] == {"held_packages": ["containerd"]}
+
+    def test_a_rollback_takes_off_the_holds_that_are_ours(self, apt):
+        self.install(apt, hold=True)
+        (apt.root / "holds").write_text("containerd\nkubelet\n")
+        assert apt.run("containerd_install", check=True, state="restored")["held"] == ["containerd"]
+        assert self.calls(apt)[-1] == "hold containerd"
+        assert apt.run("containerd_install", state="restored")["changed"] is True
+        assert self.calls(apt)[-1] == "unhold containerd"
+        (apt.root / "holds").write_text("kubelet\n")
+        assert apt.run("containerd_install", state="restored")["changed"] is False
+
+    def test_a_rollback_leaves_an_operators_hold(self, apt):
+        (apt.root / "versions").write_text("containerd\t1.6.20\tii \n")
+        (apt.root / "holds").write_text("containerd\n")
+        assert self.install(apt, hold=True)["held"] == []
+        assert apt.run("containerd_install", state="restored")["changed"] is False
+        assert self.calls(apt) == []
 
     def repository(self, apt, monkeypatch, **more):
         monkeypatch.setattr(
