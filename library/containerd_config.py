@@ -18,7 +18,8 @@ options:
   state:
     description:
       - V(present) applies O(files).
-      - V(restored) puts every original back and returns containerd to whether it ran and was enabled.
+      - V(restored) puts every original back and returns containerd to whether it ran and was enabled, and sysctls that
+        unshim set in the running kernel to what they were.
     type: str
     choices: [present, restored]
     default: present
@@ -203,6 +204,8 @@ ARGUMENTS = {
 # Every role of the plan's files but the kubelet's, which kubelet_runtime restores.
 ROLES = ("containerd_config", "containerd_unit", "registry", "sysctl", "modules", "crictl", "cni", "other")
 PENDING = "restart_pending"
+SYSCTLS_BEFORE = "sysctls_before"  # notes: name -> value
+SYSCTLS_SET = "sysctls_set"
 SETTLE = 1.5  # s
 
 
@@ -257,7 +260,8 @@ class Originals(object):
                 files.write_atomically(path, data, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
         for path in self.unproved:
             journal.restore_file(path)
-        return [path for path, _, _, _ in self.kept] + self.unproved
+        kept = [path for path, _, _, _ in self.kept]
+        return kept + [path for path in self.unproved if path not in kept]
 
 
 def unproved(journal):
@@ -292,7 +296,8 @@ def prepare_kernel(module, journal):
                 module.warn("This kernel has no sysctl %s; it was not set to %s." % (name, value))
             continue
         # Before it is set: nobody can tell afterwards what a running kernel had. The first value counts.
-        journal.note("sysctls_before", dict({name: now}, **journal.get("sysctls_before", {})))
+        journal.note(SYSCTLS_BEFORE, dict({name: now}, **journal.get(SYSCTLS_BEFORE, {})))
+        journal.note(SYSCTLS_SET, dict(journal.get(SYSCTLS_SET, {}), **{name: value}))
         warning = "" if module.check_mode else containerd.set_sysctl(name, value)
         if warning:
             module.warn(warning)
@@ -399,8 +404,7 @@ def present(module):
     journal.remember_unit(containerd.UNIT, unit["ActiveState"], unit["UnitFileState"])
     stage = "switch" if any(one["stage"] == "switch" for one in pending) else "prepare"
     with journal.step("configure containerd", stage, "the originals are in the journal's files"):
-        left = {one["path"] for one in pending + copies}
-        originals = Originals(pending + copies, [path for path in unproved(journal) if path not in left])
+        originals = Originals(pending + copies, unproved(journal))
         if restart:
             journal.note(PENDING, True)
         try:
@@ -456,7 +460,7 @@ def put_back_or_not(paths, trouble=""):
 
 def take_back(originals, journal, was_active, reload):
     """Put the files of this run back and containerd with them; returns their paths, and why containerd did not follow."""
-    if not originals.kept:
+    if not (originals.kept or originals.unproved):
         journal.note(PENDING, None)
         return [], ""
     taken = originals.put_back(journal)
@@ -492,14 +496,15 @@ def restored(module):
     restart = unit_was is not None and ran and bool(not runs or journal.get(PENDING) or read_at_start)
     stop = not ran and runs
     disable = not was_enabled and unit["UnitFileState"] == "enabled"
+    sysctls = sysctls_to_restore(journal)
     outcome = {
-        "changed": bool(paths or restart or stop or disable),
+        "changed": bool(paths or restart or stop or disable or sysctls),
         "restarted": restart,
         "changed_files": paths,
         "diff": [predicted[path]["diff"] for path in paths],
         "cri": {},
         "loaded_modules": [],
-        "set_sysctls": {},
+        "set_sysctls": sysctls,
     }
     if module.check_mode or not outcome["changed"]:
         return outcome
@@ -511,6 +516,10 @@ def restored(module):
             journal.note(PENDING, True)
         for path in paths:
             journal.restore_file(path)
+        for name, value in sorted(sysctls.items()):
+            warning = containerd.set_sysctl(name, value)
+            if warning:
+                module.warn(warning)
         # A run that was cut short may have restored the last of them.
         if unit["NeedDaemonReload"] == "yes" or any(containerd.is_unit_file(path) for path in paths):
             systemd.daemon_reload()
@@ -529,6 +538,15 @@ def restored(module):
             "will be none." % roots[0]
         )
     return outcome
+
+
+def sysctls_to_restore(journal):
+    """Return the sysctls that unshim set and that nobody has set otherwise since, with their values before."""
+    before, ours = journal.get(SYSCTLS_BEFORE, {}), journal.get(SYSCTLS_SET, {})
+    now = {name: containerd.sysctl(name) for name in before}
+    return {
+        name: value for name, value in before.items() if now[name] not in (None, value) and now[name] == ours.get(name, now[name])
+    }
 
 
 def root_change(journal, paths):
