@@ -10,14 +10,14 @@ rm -rf /srv/lab-apt && mkdir -p /srv/lab-apt/tree/DEBIAN
 cd /srv/lab-apt
 old=$(dpkg-query -W -f '${Version}' containerd)
 new="$old+lab1"
-dpkg -L containerd | while read -r path; do
+dpkg -L containerd | grep -v ^/etc/ | while read -r path; do
   if [ -f "$path" ] && [ ! -L "$path" ]; then mkdir -p "tree${path%/*}" && cp -a "$path" "tree$path"; fi
 done
 dpkg-query -s containerd | sed -e '/^Status:/d' -e '/^Conffiles:/,/^[^ ]/{/^Conffiles:/d;/^ /d}' -e "s/^Version: .*/Version: $new/" >tree/DEBIAN/control
 for name in preinst prerm postrm; do
   if [ -f /var/lib/dpkg/info/containerd.$name ]; then cp /var/lib/dpkg/info/containerd.$name tree/DEBIAN/$name; fi
 done
-printf '#!/bin/sh\nwhile [ -e /run/lab-hold ]; do sleep 0.1; done\n' >tree/DEBIAN/postinst
+sed '1a while [ -e /run/lab-hold ]; do sleep 0.1; done' /var/lib/dpkg/info/containerd.postinst >tree/DEBIAN/postinst
 chmod 0755 tree/DEBIAN/postinst
 dpkg-deb -Zgzip -z1 -b tree containerd_lab1_amd64.deb >/dev/null
 { cat tree/DEBIAN/control
