@@ -43,6 +43,8 @@ ROOT = "/var/lib/unshim"
 FORMAT = 1
 STATES = ("docker", "prepared", "drained", "switched", "verified", "committed")
 LOCK_WAIT = 5.0  # s; a module of the same run that is just ending
+# docker_units.drop_in_path
+RETIRED = "/etc/systemd/system/%s.d/90-unshim-retired.conf"
 RECORD_SUFFIX = ".unshim.json"  # beside each backup: its record, should the journal lose it
 
 
@@ -348,11 +350,20 @@ class Journal(object):
         return bool(names)
 
     def by_hand(self):
-        """Return the shell commands that go back to Docker without unshim, in order."""
+        """Return the shell commands that go back to Docker without unshim, in order.
+
+        Those that begin with "kubectl" are for whoever may use it, the others for root on the node. NODE stands for its name
+        in the cluster.
+        """
         if self.state == "committed" or not self._is_begun():
             return []
-        lines = ["systemctl stop kubelet"]
-        for path, record in sorted(self._data["files"].items()):
+        data = self._data
+        pods_may_have_moved = self.state in ("drained", "switched", "verified")
+        lines = ["kubectl drain NODE --ignore-daemonsets"] if pods_may_have_moved else []
+        lines.append("systemctl stop kubelet")
+        if pods_may_have_moved:
+            lines.append("ctr -n k8s.io tasks ls -q | xargs -r ctr -n k8s.io tasks rm -f")
+        for path, record in sorted(data["files"].items()):
             name = shlex.quote(path)
             if record["existed"]:
                 backup = shlex.quote(os.path.join(self.root, record["backup"]))
@@ -362,20 +373,31 @@ class Journal(object):
                 )
             else:
                 lines.append("rm -f %s" % name)
+        # Sockets before services, and containerd before Docker, which uses it; the kubelet comes last of all.
+        units = sorted(data["units"], key=lambda unit: (unit.startswith("cri-"), unit.endswith(".service"), unit))
+        units = [unit for unit in units if not unit.startswith("kubelet")]
+        lines += ["rm -f %s" % shlex.quote(RETIRED % unit) for unit in units if "docker" in unit]
         lines.append("systemctl daemon-reload")
-        for unit, was in sorted(self._data["units"].items()):
-            if was["unit_file_state"] != "masked":
+        for unit in units:
+            if data["units"][unit]["unit_file_state"] != "masked":
                 lines.append("systemctl unmask %s" % unit)
-            if was["unit_file_state"] == "enabled":
+            if data["units"][unit]["unit_file_state"] == "enabled":
                 lines.append("systemctl enable %s" % unit)
-        for unit, was in sorted(self._data["units"].items()):
-            if was["active_state"] == "active" and not unit.startswith("kubelet"):
-                lines.append("systemctl restart %s" % unit)
-        for name, value in sorted(self._data["annotations"].items()):
+        up = [unit for unit in units if data["units"][unit]["active_state"] == "active"]
+        lines += ["systemctl restart %s" % unit for unit in up if "docker" not in unit]
+        lines += ["systemctl start %s" % unit for unit in up if "docker" in unit]
+        if data["notes"].get("docker_stopped_foreign"):
+            lines.append("docker start %s" % " ".join(data["notes"]["docker_stopped_foreign"]))
+        for name, value in sorted(data["annotations"].items()):
             pair = name + "-" if value is None else "%s=%s" % (name, value)
             lines.append("kubectl annotate node NODE --overwrite %s" % shlex.quote(pair))
         lines.append("systemctl restart kubelet")
-        lines.append("kubectl uncordon NODE")
+        if pods_may_have_moved:
+            lines.append("kubectl uncordon NODE")
+        # Or the next run would take the node for one that has moved. The copies of this one stay.
+        archive = os.path.join(self.root, "journal-%d.json" % self.generation)
+        lines.append("rm -f %s" % shlex.quote(self.path + ".previous"))
+        lines.append("mv %s %s" % (shlex.quote(self.path), shlex.quote(archive)))
         return lines
 
     # The lock
