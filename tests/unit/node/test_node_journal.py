@@ -288,14 +288,46 @@ class TestFilesRemembered(WithRoot):
         self.put(node, "old\n", "ours\n")
         self.put(node, None, "ours\n", new)
         node.remember_unit("docker.service", "active", "enabled")
+        node.remember_unit("docker.socket", "active", "disabled")
+        node.remember_unit("containerd.service", "active", "enabled")
+        node.note("docker_stopped_foreign", ["4e5bec4a"])
+        node.remember_annotation("socket", "/run/x.sock")
+        node.set_state("verified")
         node = self.again(node)
         lines = node.by_hand()
-        self.assertLess(lines.index("systemctl unmask docker.service"), lines.index("systemctl restart docker.service"))
-        script = "\n".join(line for line in lines if not line.startswith(("systemctl", "kubectl")))
-        subprocess.check_call(["sh", "-ec", script])
+        wanted = [
+            "kubectl drain NODE --ignore-daemonsets",
+            "systemctl stop kubelet",
+            "ctr -n k8s.io tasks ls -q | xargs -r ctr -n k8s.io tasks rm -f",
+            "rm -f /etc/systemd/system/docker.service.d/90-unshim-retired.conf",
+            "systemctl daemon-reload",
+            "systemctl unmask docker.service",
+            "systemctl restart containerd.service",
+            "systemctl start docker.socket",
+            "systemctl start docker.service",
+            "docker start 4e5bec4a",
+            "kubectl annotate node NODE --overwrite socket=/run/x.sock",
+            "systemctl restart kubelet",
+            "kubectl uncordon NODE",
+        ]
+        self.assertEqual([line for line in lines if line in wanted], wanted)
+        self.assertNotIn("systemctl enable docker.socket", lines)
+        programs = ("systemctl", "kubectl", "ctr", "docker", "rm -f /etc")
+        node.unlock()
+        subprocess.check_call(["sh", "-ec", "\n".join(line for line in lines if not line.startswith(programs))])
         self.assertEqual(self.read(), "old\n")
         self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
         self.assertFalse(os.path.exists(new))
+        # The next move begins anew, and keeps the copies of this one.
+        node = self.load()
+        self.assertEqual((node.state, node.generation, node.warnings), ("docker", 2, []))
+
+    def test_by_hand_no_pod_moves_where_none_has(self):
+        self.write("old\n")
+        node = self.load()
+        self.put(node, "old\n", "ours\n")
+        node.set_state("prepared")
+        self.assertFalse(any("drain" in line or "tasks" in line or "uncordon" in line for line in node.by_hand()))
 
 
 class TestCrashes(WithRoot):
