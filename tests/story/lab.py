@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 
@@ -17,13 +18,17 @@ class Run:
     output: str
 
     def recap(self):
-        """Return {host: {"ok": n, "changed": n, ...}} from the run's PLAY RECAP."""
-        hosts = {}
-        for line in self.output.partition("PLAY RECAP")[2].splitlines()[1:]:
-            name, found, counts = line.partition(" : ")
-            if found:
-                hosts[name.strip()] = {key: int(value) for key, value in (pair.split("=") for pair in counts.split())}
-        return hosts
+        return recap(self.output)
+
+
+def recap(output):
+    """Return {host: {"ok": n, "changed": n, ...}} from the PLAY RECAP of a run."""
+    hosts = {}
+    for line in output.partition("PLAY RECAP")[2].splitlines()[1:]:
+        name, found, counts = line.partition(" : ")
+        if found:
+            hosts[name.strip()] = {key: int(value) for key, value in (pair.split("=") for pair in counts.split())}
+    return hosts
 
 
 class Lab:
@@ -76,6 +81,33 @@ class Lab:
             env={**kept, "ANSIBLE_NOCOLOR": "1"},
         )  # fmt: skip
         return Run(done.returncode, done.stdout)
+
+    def ready_by_owner(self):
+        """Return {"namespace/kind/name": ready pods} of every controller in the cluster, Deployments by their ReplicaSet."""
+        found = {}
+        for pod in self.get("pods", "-A")["items"]:
+            owner = (pod["metadata"].get("ownerReferences") or [{"kind": "none", "name": pod["metadata"]["name"]}])[0]
+            if owner["kind"] == "Node" or pod["status"]["phase"] == "Succeeded":
+                continue
+            name = f"{pod['metadata']['namespace']}/{owner['kind']}/{owner['name']}"
+            ready = all(status["ready"] for status in pod["status"].get("containerStatuses", [{"ready": False}]))
+            found[name] = found.get(name, 0) + ready
+        return found
+
+    def restart(self, node, seconds=180):
+        """Restart a node's machine, as a reboot would, and wait until it is Ready again."""
+        self.on(node, "touch /run/before-the-restart")
+        since = time.time()
+        subprocess.run(["docker", "restart", node], check=True, capture_output=True)
+        deadline = time.monotonic() + seconds
+        while True:
+            ready = next(c for c in self.get("node", node)["status"]["conditions"] if c["type"] == "Ready")
+            heard = datetime.fromisoformat(ready["lastHeartbeatTime"]).timestamp()
+            if ready["status"] == "True" and heard > since:
+                break
+            assert time.monotonic() < deadline, f"{node} is not Ready {seconds} s after its restart: {ready}"
+            time.sleep(0.5)
+        assert self.on(node, "ls /run/before-the-restart 2>/dev/null || true") == "", "the machine was not restarted"
 
     def docker_containers(self, node):
         """Return {container ID: time it was started} of the running containers on a node's Docker."""

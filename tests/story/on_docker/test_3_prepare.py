@@ -1,21 +1,15 @@
 """Prepare disturbs nothing: not one container restarts. Also the record that the later phases compare with."""
 
 import json
-import os
-import subprocess
 
 import node_snapshot
 
 
-def announced(lab):
-    """Return {inventory host: plan} as plan.yml made it, through Ansible's JSON output."""
-    done = subprocess.run(
-        ["ansible-playbook", "-i", "inventory/lab/hosts.yml", "playbooks/plan.yml"],
-        cwd=lab.root, text=True, capture_output=True, check=True,
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CONFIG": str(lab.root / "ansible.cfg")},
-    )  # fmt: skip
+def announced(runbook):
+    """Return {inventory host: plan} as the runbook's plan.yml made it, through Ansible's JSON output."""
+    (said,) = runbook("rolling-migration", "See what will happen", ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
     plans = {}
-    for play in json.loads(done.stdout[done.stdout.index("{") :])["plays"]:
+    for play in json.JSONDecoder().raw_decode(said.output[said.output.index("{") :])[0]["plays"]:
         for task in play["tasks"]:
             for host, result in task["hosts"].items():
                 plan = result.get("ansible_facts", {}).get("runtime_plan")
@@ -24,8 +18,8 @@ def announced(lab):
     return plans
 
 
-def test_record_the_cluster_as_it_is(lab):
-    plans = announced(lab)
+def test_record_the_cluster_as_it_is(lab, runbook):
+    plans = announced(runbook)
     assert set(plans) == set(lab.nodes)
     lab.remember("plans", plans)
     lab.remember("before", {node: node_snapshot.take(lab, node) for node in lab.nodes})
@@ -47,11 +41,10 @@ def store_node(lab):
     return lab.get("pod", "-n", "shop", "store-0")["spec"]["nodeName"]
 
 
-def test_prepare_restarts_no_container(lab):
+def test_prepare_restarts_no_container(lab, runbook):
     before = {node: lab.docker_containers(node) for node in lab.nodes}
     assert all(before.values())
-    run = lab.playbook("migrate", "--tags", "prepare")
-    assert run.code == 0, run.output
+    runbook("rolling-migration", "Prepare")
     for node in lab.nodes:
         assert lab.docker_containers(node) == before[node]
         assert lab.journal(node)["state"] == "prepared"

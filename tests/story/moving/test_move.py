@@ -1,0 +1,15 @@
+"""The move itself, by the runbooks: workers, then the control plane."""
+
+
+def test_the_workers_move(lab, runbook):
+    runbook("rolling-migration", "Hold, and go on")
+    said = runbook("rolling-migration", "Move the workers")
+    for node in lab.workers:
+        assert f"{node}: verified" in said[0].output
+    assert lab.journal(lab.control_plane)["state"] == "prepared"
+
+
+def test_the_control_plane_moves(lab, runbook):
+    said = runbook("control-plane", "Move it")
+    assert "/var/lib/unshim/etcd/etcd-" in said[0].output
+    runbook("control-plane", "Look")
