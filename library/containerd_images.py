@@ -198,6 +198,9 @@ def move_to_future_root(module, root):
 
 def act(module):
     params = module.params
+    others = journal.Journal.load(check_mode=module.check_mode)
+    others.wait_for_others()
+    others.unlock()
     future = params["future_root"]
     if future and os.path.realpath(future) not in second_containerd.roots_in_use():
         outcome = dict(move_to_future_root(module, future), root=future)

@@ -368,6 +368,7 @@ def diff(before, after):
 def act(module):
     started = time.time()
     record = journal.Journal.load(check_mode=module.check_mode)
+    record.wait_for_others()
     outcome = {"retired": retired, "restored": restored, "removed": removed}[module.params["state"]](module, record)
     for warning in record.warnings + outcome.pop("warnings"):
         module.warn(warning)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from . import cni, compat, containerd_config
+from . import cni, compat, containerd_config, journal_text
 from .facts import Facts
 from .kubelet_command_line import flag_value
 from .plan_containerd import plan_cni, plan_containerd, plan_containerd_unit, plan_package
@@ -94,6 +94,12 @@ def _read_journal(draft: Draft) -> None:
         )
         return
     draft.state, draft.journal = state, journal
+    if journal_text.is_older(draft.facts.files):
+        draft.warn(
+            "journal-damaged",
+            f"{JOURNAL} is damaged or missing; the generation before it is used, and its last entry may be lost",
+            "Look for what damaged it: a full disk, or somebody's hand.",
+        )
 
 
 def _plan_provision(draft: Draft) -> None:

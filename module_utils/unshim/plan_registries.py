@@ -158,11 +158,12 @@ def _is_ours(draft: Draft, file: File) -> bool:
     journal = draft.file(JOURNAL).content
     try:
         record = json.loads(journal or "{}")["files"][file.path]
-        written = record["written_sha256"]
+        # The second: a run that was cut short had begun to write it.
+        written = {record["written_sha256"], record.get("writing_sha256")} - {None, ""}
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
     content = file.sha256 or (hashlib.sha256(file.content.encode()).hexdigest() if file.content is not None else "")
-    return bool(written) and (content == written or (not content and file.kind == "file"))
+    return bool(written) and (content in written or (not content and file.kind == "file"))
 
 
 def _plan_copies(draft: Draft, sources: tuple[str, ...], directory: str) -> None:

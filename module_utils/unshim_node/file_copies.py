@@ -43,7 +43,7 @@ def apply(copy, journal):
     """Make one copy, atomically, with the planned mode and owner; the journal knows of it before it is there."""
     data = _source(copy)
     mode, uid, gid = files.ownership(copy)
-    journal.remember_file(copy["path"], copy["role"], copy["secret"])
+    journal.remember_file(copy["path"], copy["role"], copy["secret"], writing=data)
     files.write_atomically(copy["path"], data, mode, uid, gid)
     journal.remember_written(copy["path"], data)
 

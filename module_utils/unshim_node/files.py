@@ -17,6 +17,7 @@ from .errors import NodeError
 FS_IOC_GETFLAGS = 0x80006601 | (struct.calcsize("l") << 16)
 FS_IMMUTABLE_FL = 0x10
 FS_APPEND_FL = 0x20
+UNFINISHED = ".unshim-new-"  # what a file is called until it has its name
 SPARE_SPACE = 1 << 20  # bytes that must stay free beyond what is written
 
 
@@ -81,8 +82,9 @@ def write_atomically(path, data, mode, uid, gid, attributes=None):
     if attributes is None:
         attributes = read_attributes(target)
     directory = os.path.dirname(os.path.abspath(target))
+    remove_unfinished(target)
     # mkstemp makes it 0600: a secret is at no moment readable by others.
-    descriptor, temporary = tempfile.mkstemp(prefix=".unshim-", dir=directory)
+    descriptor, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -102,6 +104,16 @@ def write_atomically(path, data, mode, uid, gid, attributes=None):
     if is_new and not attributes:
         _restore_selinux_label(made[:1] + [target])
     return made
+
+
+def remove_unfinished(path):
+    """Remove what writers of files beside ``path`` left that were killed: whoever writes has the journal's lock."""
+    directory = os.path.dirname(os.path.abspath(final_path(path)))
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            if name.startswith(UNFINISHED):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(directory, name))
 
 
 def remove(path):
@@ -181,12 +193,13 @@ def apply_change(change, journal, check_mode):
     if applied:
         return {"changed": False, "diff": {}}
     if not check_mode:
-        journal.remember_file(path, change.get("role") or "other", change.get("secret", False))
+        new = _encoded(change["after"])
+        journal.remember_file(path, change.get("role") or "other", change.get("secret", False), writing=new)
         if change["after"] is None:
             remove(path)
         else:
-            write_atomically(path, _encoded(change["after"]), mode, uid, gid)
-        journal.remember_written(path, _encoded(change["after"]))
+            write_atomically(path, new, mode, uid, gid)
+        journal.remember_written(path, new)
     return {"changed": True, "diff": diff(path, change["before"], change["after"], change.get("secret", False))}
 
 

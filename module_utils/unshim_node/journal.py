@@ -13,7 +13,7 @@ Shape of journal.json (format 1)::
      "steps":       [{"name", "stage", "status": "started|done|failed", "started", "finished", "controller",
                       "message", "undo"}],
      "files":       {path: {"existed", "kind", "target", "mode", "uid", "gid", "size", "sha256", "backup", "attributes",
-                            "missing_directories", "written_sha256", "role", "secret"}},
+                            "missing_directories", "written_sha256", "writing_sha256", "role", "secret"}},
      "units":       {name: {"active_state", "unit_file_state"}},
      "packages":    {name: {"before", "after"}},       # "" : not installed
      "annotations": {name: value or null},             # before the migration
@@ -42,7 +42,8 @@ from .errors import NodeError
 ROOT = "/var/lib/unshim"
 FORMAT = 1
 STATES = ("docker", "prepared", "drained", "switched", "verified", "committed")
-LOCK_WAIT = 5.0  # s; a module of the same run that is just ending
+# s; what a killed controller had started goes on here until it is done, and installing a package may take as long.
+LOCK_WAIT = 300.0
 # docker_units.drop_in_path
 RETIRED = "/etc/systemd/system/%s.d/90-unshim-retired.conf"
 RECORD_SUFFIX = ".unshim.json"  # beside each backup: its record, should the journal lose it
@@ -254,22 +255,27 @@ class Journal(object):
         self._save()
         return True
 
-    def remember_file(self, path, role="", secret=True):
+    def remember_file(self, path, role="", secret=True, writing=None):
         """Copy the original of ``path`` under backup/, once per generation; synced when this returns.
 
         Args:
             role: of the plan's FileChange; says which module restores it.
             secret: whether the original may not be shown in a diff when it is restored.
+            writing: the bytes that are about to be written, known as ours even if a crash keeps us from saying that they were.
         """
         self.lock()
         if path in self._data["files"]:
+            entry = self._data["files"][path]
+            if writing is not None and _sha256(writing) not in (entry["written_sha256"], entry.get("writing_sha256")):
+                entry["writing_sha256"] = _sha256(writing)
+                self._save()
             return False
         record_path = self._backup_path(path) + RECORD_SUFFIX
         record = None if self.check_mode else _read_json(record_path)
         # A record without an entry means the journal lost its last write: the copy is older and therefore the original.
         if record is None:
             record, data = self._original(path)
-            record.update(role=role, secret=bool(secret))
+            record.update(role=role, secret=bool(secret), writing_sha256=_sha256(writing))
             if not self.check_mode:
                 self._make_directory(os.path.dirname(record_path))
                 if data is not None:
@@ -284,7 +290,7 @@ class Journal(object):
         entry = self._data["files"].get(path)
         if entry is None:
             return False
-        entry["written_sha256"] = _sha256(data)
+        entry.update(written_sha256=_sha256(data), writing_sha256=None)
         self._save()
         return True
 
@@ -315,12 +321,15 @@ class Journal(object):
         original = self._backup(path, record)
         link_is_right = record["kind"] != "symlink" or _readlink(path) == record["target"]
         if now == original and link_is_right and (original is None or self._has_ownership(path, record)):
+            if not (check_mode or self.check_mode):
+                files.remove_unfinished(path)
             return {"changed": False, "diff": {}}
         diff = files.diff(path, _text(now), _text(original), record.get("secret", True))
         if check_mode or self.check_mode:
             return {"changed": True, "diff": diff}
         self.lock()
-        if now is not None and now != original and record.get("written_sha256") not in (None, _sha256(now)):
+        ours = {record.get("written_sha256"), record.get("writing_sha256")} - {None}
+        if now is not None and now != original and ours and _sha256(now) not in ours:
             aside = self._backup_path(path) + ".edited-later"
             self._write_own(aside, now)
             self.warnings.append("%s had been edited after the migration; that version is kept as %s." % (path, aside))
@@ -430,6 +439,15 @@ class Journal(object):
         os.write(descriptor, ("process %d of %s\n" % (os.getpid(), self.controller)).encode("utf-8"))
         self._lock = descriptor
         self._read()  # whoever had the lock before may have written
+
+    def wait_for_others(self):
+        """Wait until nobody else changes this node, if anybody ever did, and be the only one from then on.
+
+        What is looked at before is the last word of somebody who may still be at work. Writes nothing on a node that has
+        seen no change.
+        """
+        if os.path.exists(os.path.join(self.root, "lock")):
+            self.lock()
 
     def unlock(self):
         if self._lock is not None:
@@ -543,6 +561,7 @@ class Journal(object):
             "attributes": {},
             "missing_directories": files.missing_directories(path),
             "written_sha256": None,
+            "writing_sha256": None,
         }
         if data is not None:
             info = os.stat(path)

@@ -56,9 +56,13 @@ def run(module, act):
 
 
 def open_journal(module):
-    """Return the node's journal; in check mode nothing written to it leaves memory. Its warnings become Ansible's."""
+    """Return the node's journal, once nobody else changes the node; its warnings become Ansible's.
+
+    In check mode nothing written to it leaves memory, and nobody is waited for.
+    """
     journal = Journal.load(module.params["journal_root"], check_mode=module.check_mode)
     _open_journals.append(journal)
+    journal.wait_for_others()
     for warning in journal.warnings:
         module.warn(warning)
     return journal

@@ -399,6 +399,48 @@ class TestCrashes(WithRoot):
         node.restore_file(self.path)
         self.assertEqual(self.read(), "old")
 
+    def test_what_was_written_before_a_crash_is_known_as_ours(self):
+        for generation, written in ((1, None), (2, "ours once")):
+            self.write("old")
+            node = self.load()
+            change = {"path": self.path, "mode": "0644", "owner": str(os.geteuid()), "group": str(os.getegid())}
+            if written:
+                files.apply_change(dict(change, before="old", after=written), node, False)
+            killed = mock.patch.object(node, "remember_written", side_effect=KeyboardInterrupt)
+            with killed, self.assertRaises(KeyboardInterrupt):
+                files.apply_change(dict(change, before=written or "old", after="ours"), node, False)
+            node = self.again(node)
+            node.restore_file(self.path)
+            self.assertEqual((self.read(), node.warnings), ("old", []), generation)
+            node.roll_back()
+            node.unlock()
+
+    def test_an_edit_after_a_crash_is_kept(self):
+        self.write("old")
+        node = self.load()
+        change = {"path": self.path, "mode": "0644", "owner": str(os.geteuid()), "group": str(os.getegid())}
+        killed = mock.patch.object(node, "remember_written", side_effect=KeyboardInterrupt)
+        with killed, self.assertRaises(KeyboardInterrupt):
+            files.apply_change(dict(change, before="old", after="ours"), node, False)
+        self.write("the operator's")
+        node = self.again(node)
+        node.restore_file(self.path)
+        self.assertEqual(self.read(), "old")
+        self.assertIn("edited-later", node.warnings[0])
+
+    def test_what_a_killed_writer_left_goes(self):
+        left = os.path.join(self.directory, files.UNFINISHED + "x7")
+        self.write("half", left)
+        node = self.load()
+        node.remember_file(self.path)
+        node.restore_file(self.path, check_mode=True)
+        self.assertTrue(os.path.exists(left))
+        node.restore_file(self.path)
+        self.assertFalse(os.path.exists(left))
+        self.write("half", left)
+        files.write_atomically(self.path, b"new", 0o644, os.geteuid(), os.getegid())
+        self.assertFalse(os.path.exists(left))
+
     def test_a_crash_at_any_write_leaves_a_journal_that_can_be_read(self):
         self.write("old")
         real_rename = os.rename
@@ -453,6 +495,20 @@ class TestLock(WithRoot):
         first.unlock()
         second.mark("me too")
         self.assertEqual(self.again(second).state, "drained")
+
+    def test_who_waits_for_others_sees_their_last_word_before_it_looks(self):
+        self.load().wait_for_others()
+        self.assertFalse(os.path.exists(self.root))  # a node that saw no change sees none now
+        first = self.load()
+        first.set_state("prepared")
+        second = self.load()
+        with self.assertRaises(NodeError):
+            second.wait_for_others()
+        first.set_state("drained")
+        first.unlock()
+        second.wait_for_others()
+        self.assertEqual(second.state, "drained")
+        self.load(check_mode=True).wait_for_others()
 
     def test_the_lock_of_a_dead_process_is_free(self):
         code = "import sys; sys.path[:0] = %r\nfrom unshim_node.journal import Journal\n" % (sys.path,)
