@@ -6,6 +6,7 @@ memory and pods (kubernetes.io/docs/concepts/scheduling-eviction). Anti-affinity
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,11 +26,10 @@ _SUFFIXES = {
 
 def quantity(text: Any) -> Decimal:
     """Return a Kubernetes quantity such as ``100m``, ``1.5Gi`` or ``1e3`` as a number."""
-    value = str(text)
-    if value and value[-1] in "kMGTPEinum" and not value[:-1].endswith(("e", "E")):
-        digits = value.rstrip("kKMGTPEinum")
-        return Decimal(digits) * _SUFFIXES[value[len(digits) :]]
-    return Decimal(value)
+    found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([KMGTPE]i|[numkMGTPE]?)", str(text))
+    if not found:
+        return Decimal(0)  # the API server takes no such thing
+    return Decimal(found[1]) * _SUFFIXES[found[2]]
 
 
 @dataclass
