@@ -98,10 +98,10 @@ def test_half_configured(fault, upgrade):
     fault.on("touch /run/lab-hold")
     fault.undo(lambda: fault.on("rm -f /run/lab-hold"))
     run = fault.start(unshim_containerd_version=upgrade)
-    fault.lab.wait_on_node(fault.victim, "pgrep -f containerd.postinst")
+    fault.lab.wait_on_node(fault.victim, "pgrep -f containerd[.]postinst")
     run.kill()
     # The power goes for apt and dpkg, too.
-    fault.on("pkill -KILL -x apt-get; pkill -KILL -x dpkg; pkill -KILL -f containerd.postinst; true")
+    fault.on("pkill -KILL -x apt-get; pkill -KILL -x dpkg; pkill -KILL -f 'containerd[.]postinst'; true")
     fault.injected("SIGKILL of controller, apt, dpkg and the package's postinst, which ran")
     assert fault.on(STATUS) == f"{upgrade} half-configured"
     fault.safe("docker")
