@@ -43,6 +43,12 @@ options:
     description: Drain although no other node can take the pods.
     type: bool
     default: false
+  may_be_gone:
+    description:
+      - Whether V(drained) and V(cordoned) are content with a node that somebody deleted from the API. Its kubelet registers
+        it anew when it starts.
+    type: bool
+    default: false
   force_uncordon:
     description: Uncordon a node that was cordoned by somebody else, too.
     type: bool
@@ -76,6 +82,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+gone:
+  description: The cluster has no such node.
+  type: bool
+  returned: with O(may_be_gone)
+  sample: false
 was_unschedulable:
   description: The node was cordoned before unshim cordoned it.
   type: bool
@@ -125,7 +136,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.unshim import drain
 from ansible.module_utils.unshim_kube import eviction, node_view
 from ansible.module_utils.unshim_kube.cordon import change_node
-from ansible.module_utils.unshim_kube.errors import KubeError, Unreachable
+from ansible.module_utils.unshim_kube.errors import KubeError, NoSuchNode, Unreachable
 from ansible.module_utils.unshim_kube.module_run import KUBERNETES_OPTIONS, run
 
 ARGUMENTS = dict(
@@ -136,6 +147,7 @@ ARGUMENTS = dict(
     force={"type": "bool", "default": False},
     delete_emptydir_data={"type": "bool", "default": False},
     allow_no_room={"type": "bool", "default": False},
+    may_be_gone={"type": "bool", "default": False},
     force_uncordon={"type": "bool", "default": False},
     reason={"type": "str", "default": "move to containerd"},
 )
@@ -146,14 +158,21 @@ def act(module, api):
     state = module.params["state"]
     if state == "uncordoned":
         result = uncordon(module, api)
-    elif state == "cordoned":
-        node, changed, was = cordon(module, api)
-        result = {"changed": changed, "was_unschedulable": was, "diff": cordon_diff(node, True)}
-        result["msg"] = "Node %s is cordoned." % module.params["node_name"]
     else:
-        result = drain_node(module, api)
+        try:
+            result = cordon_only(module, api) if state == "cordoned" else drain_node(module, api)
+        except NoSuchNode as error:
+            if not module.params["may_be_gone"]:
+                raise
+            result = {"changed": False, "gone": True, "msg": "There is nothing to close: " + error.message}
     result["seconds"] = round(time.monotonic() - began, 1)
     return result
+
+
+def cordon_only(module, api):
+    node, changed, was = cordon(module, api)
+    said = "Node %s is cordoned." % module.params["node_name"]
+    return {"changed": changed, "was_unschedulable": was, "diff": cordon_diff(node, True), "msg": said}
 
 
 def cordon(module, api):

@@ -46,6 +46,12 @@ options:
   before:
     description: The RV(pods) of an earlier run; a pod that did not run then is not waited for.
     type: dict
+  known_as:
+    description:
+      - The RV(node) of an earlier run. If somebody has deleted the node since, and its kubelet has registered it anew, the new
+        one gets the labels, annotations and taints it lacks, and is closed for pods as O(state=ready) found the old one.
+      - Only with O(state=ready).
+    type: dict
   annotations:
     description: Annotations the node shall have; null as a value removes one.
     type: dict
@@ -85,6 +91,7 @@ node:
   returned: success
   contains:
     name: {description: Its name., type: str, returned: success}
+    uid: {description: The API's identity of it., type: str, returned: success}
     runtime: {description: The runtime it reports., type: str, returned: success, sample: docker}
     runtime_version: {description: That runtime's version., type: str, returned: success, sample: 20.10.24}
     kubelet_version: {description: The kubelet's version., type: str, returned: success, sample: 1.20.2}
@@ -126,12 +133,13 @@ msg:
 """
 
 import time
+from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.unshim import node_gate
+from ansible.module_utils.unshim import drain, node_gate, registered_anew
 from ansible.module_utils.unshim_kube import node_view
 from ansible.module_utils.unshim_kube.cordon import change_node
-from ansible.module_utils.unshim_kube.errors import KubeError, Unreachable
+from ansible.module_utils.unshim_kube.errors import KubeError, NoSuchNode, Unreachable
 from ansible.module_utils.unshim_kube.module_run import KUBERNETES_OPTIONS, run
 
 ARGUMENTS = dict(
@@ -143,6 +151,7 @@ ARGUMENTS = dict(
     pods_back={"type": "bool", "default": False},
     static_pods_runtime={"type": "str", "choices": ["", "containerd", "docker"], "default": ""},
     before={"type": "dict"},
+    known_as={"type": "dict"},
     annotations={"type": "dict", "default": {}},
 )
 PAUSE = 1.0  # seconds between two looks
@@ -194,10 +203,13 @@ def wait_ready(module, api, began):
         left = deadline - time.monotonic()
         try:
             node = node_view.get_node(api, name, retry_for=max(0.0, left))
+            give_back(module, api, node)
             pods = node_view.pods_on(api, name, retry_for=max(0.0, left))
             reasons = node_gate.missing(node, pods, want, params["before"])
             if not reasons or module.check_mode:
                 return node, pods, reasons
+        except NoSuchNode:
+            reasons = ["somebody deleted it from the API, and its kubelet has not registered it anew"]
         except Unreachable as error:
             reasons = ["the API server is away (%s)" % error.message.rstrip(".")]
         if time.monotonic() + PAUSE >= deadline:
@@ -208,6 +220,34 @@ def wait_ready(module, api, began):
         % (name, params["timeout"], params["runtime"], "; ".join(reasons)),
         {"missing": reasons},
     )
+
+
+def give_back(module, api, node):
+    """Give a node that was registered anew what it had, and close it at once: it came open for pods."""
+    known = module.params["known_as"] or {}
+    if module.check_mode or not registered_anew.is_another(node, known):
+        return
+    at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def decide(node):
+        lost = registered_anew.patch(node, known)
+        closing, _was = drain.cordon_patch(registered_anew.patched(node, lost), "unshim", "registered anew", at)
+        return registered_anew.merged(lost, closing) or None, None
+
+    _node, changed, _none = change_node(api, module.params["node_name"], decide)
+    if not changed:
+        return
+    message = (
+        "Somebody deleted node %s from the API during its move, and its kubelet registered it anew. It has its labels, "
+        "annotations and taints again." % module.params["node_name"]
+    )
+    ranges = node_gate.pod_cidrs(node)
+    if known.get("pod_cidrs") and ranges and ranges != known["pod_cidrs"]:
+        message += " Its pods' addresses are of %s now, not of %s: see that the network add-on follows." % (
+            ", ".join(ranges),
+            ", ".join(known["pod_cidrs"]),
+        )
+    module.warn(message)
 
 
 def annotate(module, api, wanted):

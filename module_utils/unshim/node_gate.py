@@ -56,6 +56,7 @@ def summarize(node: Json) -> dict[str, Any]:
         addresses.setdefault(address["type"], []).append(address["address"])
     return {
         "name": meta["name"],
+        "uid": meta.get("uid", ""),
         "runtime": runtime,
         "runtime_version": version,
         "kubelet_version": info.get("kubeletVersion", "").removeprefix("v"),

@@ -19,6 +19,10 @@ class KubeError(Exception):
         self.details = dict(details or {})
 
 
+class NoSuchNode(KubeError):
+    """The cluster has no node of this name."""
+
+
 class Unreachable(KubeError):
     """The API server gave no answer."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import KubeError, Refused
+from .errors import KubeError, NoSuchNode, Refused
 
 if TYPE_CHECKING:
     from .client import Api
@@ -20,9 +20,10 @@ def get_node(api: Api, name: str, *, retry_for: float | None = None) -> Json:
         if error.status != 404:
             raise
     others = sorted(node["metadata"]["name"] for node in list_nodes(api))
-    raise KubeError(
+    raise NoSuchNode(
         f"There is no node named {name} in the cluster at {api.server}; its nodes are: {', '.join(others) or 'none'}. "
-        "Set unshim_node_name for this host, or unshim_kubeconfig if this is another cluster."
+        "Set unshim_node_name for this host, or unshim_kubeconfig if this is another cluster. A node that was deleted from the "
+        "API comes back when its kubelet is started anew (systemctl restart kubelet)."
     )
 
 

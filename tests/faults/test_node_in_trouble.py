@@ -58,3 +58,26 @@ def test_journal_truncated(fault):
     run = fault.rerun()
     assert "is damaged" in " ".join(run.output.split()), "nobody was told"
     fault.on(cut)  # what the rollback at the end has to live with
+
+
+@pytest.mark.fault(30, "node deleted from the API during its move")
+def test_deleted(fault):
+    labels = fault.lab.get("node", fault.victim)["metadata"]["labels"]
+    run = fault.start()
+    run.wait_for_task("kubelet : Stop the kubelet")
+    fault.lab.kubectl("delete", "node", fault.victim, "--wait=false")
+    fault.undo(lambda: restore_labels(fault, labels))
+    fault.injected("kubectl delete node while the kubelet is being stopped")
+    ended = run.finish()
+    assert ended.code == 0, ended.output[-5000:]
+    assert "Somebody deleted node" in " ".join(ended.output.split())
+    fault.safe("containerd")
+    assert fault.lab.get("node", fault.victim)["metadata"]["labels"] == labels
+    fault.keeps_data()
+    fault.consistent()
+
+
+def restore_labels(fault, labels):
+    """Only for the faults after this one, should it fail."""
+    fault.lab.wait_until(lambda: fault.lab.api("get", "node", fault.victim), "the node is registered", 60)
+    fault.lab.kubectl("label", "--overwrite", "node", fault.victim, *[f"{k}={v}" for k, v in labels.items()])

@@ -1,0 +1,78 @@
+"""A node deleted during its move and registered anew gets back what administrators and unshim had put on it."""
+
+import copy
+import json
+from pathlib import Path
+
+from unshim import drain, registered_anew
+from unshim.node_gate import summarize
+
+NODE = json.loads((Path(__file__).parent / "data" / "node_control_plane_docker.json").read_text())
+
+
+def worker(**changes):
+    node = copy.deepcopy(NODE)
+    node["metadata"]["labels"] = {"kubernetes.io/os": "linux", "shop.local/store": "here"}
+    node["metadata"]["annotations"] = {"volumes": "true", "owner": "shop"}
+    node["spec"] = {
+        "taints": [{"key": "dedicated", "value": "shop", "effect": "NoSchedule", "timeAdded": "x"}],
+        **changes,
+    }
+    return node
+
+
+def anew(**more):
+    node = copy.deepcopy(NODE)
+    node["metadata"] = {
+        "name": node["metadata"]["name"],
+        "uid": "another",
+        "labels": {"kubernetes.io/os": "linux"},
+        **more,
+    }
+    node["spec"] = {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]}
+    return node
+
+
+def test_only_another_object_counts():
+    known = summarize(worker())
+    assert not registered_anew.is_another(worker(), known)
+    assert registered_anew.is_another(anew(), known)
+    assert not registered_anew.is_another(anew(), {})
+
+
+def test_it_gets_what_it_lacks():
+    patch = registered_anew.patch(anew(annotations={"owner": "somebody"}), summarize(worker()))
+    assert patch == {
+        "metadata": {"labels": {"shop.local/store": "here"}, "annotations": {"volumes": "true"}},
+        "spec": {
+            "taints": [
+                {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"},
+                {"key": "dedicated", "value": "shop", "effect": "NoSchedule"},
+            ]
+        },
+    }
+    again = registered_anew.patched(anew(), registered_anew.patch(anew(), summarize(worker())))
+    assert registered_anew.patch(again, summarize(worker())) is None
+
+
+def closed(known):
+    """The new object as node_runtime leaves it."""
+    lost = registered_anew.patch(anew(), known)
+    closing, _ = drain.cordon_patch(registered_anew.patched(anew(), lost), "me", "why", "now")
+    return registered_anew.patched(anew(), registered_anew.merged(lost, closing))
+
+
+def test_it_is_closed_and_opened_as_the_old_one_would_have_been():
+    for unschedulable, opens in ((False, True), (True, False)):
+        node = closed(summarize(worker(unschedulable=unschedulable)))
+        assert node["spec"]["unschedulable"] is True
+        assert node["metadata"]["labels"]["shop.local/store"] == "here"
+        patch, _ = drain.uncordon_patch(node)
+        assert ("spec" in patch) == opens
+    # A run that goes on found it closed by unshim already.
+    node = worker(unschedulable=True)
+    node["metadata"]["annotations"][drain.NOTE_ANNOTATION] = json.dumps(
+        {"by": "b", "reason": "r", "at": "a", "was_unschedulable": False}
+    )
+    patch, _ = drain.uncordon_patch(closed(summarize(node)))
+    assert patch["spec"] == {"unschedulable": None}
