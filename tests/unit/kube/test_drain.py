@@ -1,6 +1,7 @@
 """What a drain decides, as tables."""
 
 import json
+from typing import ClassVar
 
 import pytest
 
@@ -276,12 +277,13 @@ def test_uncordon(one, force, opens, removes_note, says):
 
 
 def test_a_drain_that_lost_the_api_server_says_so_and_not_what_it_cannot_know():
-    import node_drain
     from ansible.module_utils.unshim_kube.errors import Unreachable
     from ansible.module_utils.unshim_kube.eviction import Leaving
 
+    import node_drain
+
     class Module:
-        params = {"timeout": 20}
+        params: ClassVar = {"timeout": 20}
 
     class Api:
         def get(self, path, retry_for):
