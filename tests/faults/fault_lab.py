@@ -19,6 +19,7 @@ from ansible.vars.manager import VariableManager
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "story"))
 
+from cluster_api import ClusterApi
 from lab import Lab
 from playbook_process import PlaybookProcess
 
@@ -47,6 +48,7 @@ class FaultLab(Lab):
         variables = VariableManager(loader, inventory).get_vars(host=inventory.get_host(self.control_plane))
         self.kubeconfig = str(Templar(loader, variables=variables).template(variables["unshim_kubeconfig"]))
         self._runs = 0
+        self._cluster = None
         super().__init__(root)
 
     # Runs
@@ -112,20 +114,20 @@ class FaultLab(Lab):
 
     def safe_state(self, node):
         """Return (safe, runtime, why not): Ready and open for pods by the API, with a kubelet that answers it."""
-        template = (
-            "jsonpath={.status.nodeInfo.containerRuntimeVersion} "
-            '{.status.conditions[?(@.type=="Ready")].status} {.spec.unschedulable}'
-        )
-        said = self.api("get", "node", node, "-o", template)
-        if said is None:
+        if self._cluster is None:
+            self._cluster = ClusterApi(Path(self.root / self.kubeconfig))
+        found = self._cluster.get_object(f"/api/v1/nodes/{node}")
+        if found is None:
             return False, "", "the API does not answer or has no such node"
-        runtime, ready, unschedulable = (said + " ").split(" ")[:3]
-        runtime = runtime.partition(":")[0]
+        runtime = found["status"].get("nodeInfo", {}).get("containerRuntimeVersion", "").partition(":")[0]
+        ready = next(
+            (one["status"] for one in found["status"].get("conditions", ()) if one["type"] == "Ready"), "not told"
+        )
         if ready != "True":
             return False, runtime, f"Ready is {ready}"
-        if unschedulable == "true":
+        if found["spec"].get("unschedulable"):
             return False, runtime, "unschedulable"
-        if self.api("get", "--raw", f"/api/v1/nodes/{node}/proxy/healthz") is None:
+        if self._cluster.get(f"/api/v1/nodes/{node}/proxy/healthz") is None:
             return False, runtime, "its kubelet does not answer"
         return True, runtime, ""
 
