@@ -62,6 +62,11 @@ class Lab:
     def get(self, *arguments):
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
+    def apply(self, manifest):
+        """Create or change the objects of a YAML text."""
+        command = [self.root / "build/lab/kubectl", "--kubeconfig", self.root / self.kubeconfig, "apply", "-f", "-"]
+        subprocess.run(command, input=manifest, text=True, capture_output=True, check=True)
+
     def object_versions(self):
         """Return {kind/namespace/name: [uid, resourceVersion]} of objects that nothing should write during a move."""
         return {
