@@ -545,7 +545,9 @@ def sysctls_to_restore(journal):
     before, ours = journal.get(SYSCTLS_BEFORE, {}), journal.get(SYSCTLS_SET, {})
     now = {name: containerd.sysctl(name) for name in before}
     return {
-        name: value for name, value in before.items() if now[name] not in (None, value) and now[name] == ours.get(name, now[name])
+        name: value
+        for name, value in before.items()
+        if now[name] not in (None, value) and now[name] == ours.get(name, now[name])
     }
 
 

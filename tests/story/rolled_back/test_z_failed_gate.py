@@ -6,7 +6,6 @@ Named to run last in its phase: it moves the node and back again. What it leaves
 import json
 import re
 import stat
-from pathlib import Path
 
 import node_snapshot
 from lab import recap
@@ -26,9 +25,12 @@ message: "cannot pull from https://robot:{PASSWORD}@registry.example, joined wit
 """
 
 
-def test_a_failed_gate_puts_the_node_back(lab, runbook):
+def test_a_failed_gate_puts_the_node_back(lab, runbook, tmp_path):
     before = node_snapshot.take(lab, NODE)
-    run = lab.playbook("migrate", "--limit", NODE, "-e", f"unshim_canary_image={IMAGE}")
+    lab.apply(EVENT)
+    settings = ["-e", f"unshim_canary_image={IMAGE}", "-e", f"unshim_bundle_dir={tmp_path}"]
+    run = lab.playbook("migrate", "--limit", NODE, *settings)
+    lab.kubectl("delete", "event", "planted")
     assert run.code != 0
     said = " ".join(run.output.split())
     assert f"{NODE} was not moved" in said and "canary" in said and IMAGE in said
@@ -43,6 +45,7 @@ def test_a_failed_gate_puts_the_node_back(lab, runbook):
     changed = node_snapshot.changes(before, node_snapshot.take(lab, NODE))
     assert {key: values for key, values in changed.items() if not key.startswith("file /var/lib/unshim")} == {}
     lab.wait_for_pods(NODE)
+    check_bundle(said, tmp_path)
 
     seen, did = (
         runbook("failed-node", "Look", node=NODE),
@@ -52,7 +55,6 @@ def test_a_failed_gate_puts_the_node_back(lab, runbook):
     assert "rolled back" in did[0].output
     (again,) = runbook("failed-node", "If it was left as it is", node=NODE)
     assert recap(again.output)[NODE]["changed"] == 0
-    check_bundle(said, tmp_path)
 
 
 def check_bundle(said, directory):

@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+
 from unshim import bundle, redaction
 
 PASSWORD = "s3cr3t-of-the-registry"
@@ -94,7 +95,9 @@ def test_a_harmless_line_is_left_alone(line):
 
 
 def test_a_short_or_common_word_is_not_hidden_everywhere():
-    found = redaction.secrets_in(['password = "no"', "auth: true", "token: /a/path/to/a/file", 'password = "long-enough"'])
+    found = redaction.secrets_in(
+        ['password = "no"', "auth: true", "token: /a/path/to/a/file", 'password = "long-enough"']
+    )
     assert found == {"long-enough"}
 
 

@@ -116,7 +116,7 @@ class TestQuorum(unittest.TestCase):
 class Gateway(http.server.BaseHTTPRequestHandler):
     """Answers as etcd's gateway; ``answers`` is {path: (status, object or bytes)}."""
 
-    answers = {}
+    answers = {}  # noqa: RUF012  Python 3.6 knows no ClassVar of a dict here
 
     def log_message(self, *_):
         pass
@@ -194,7 +194,10 @@ class TestAsking(unittest.TestCase):
         member = etcd_quorum.Member("17313692594317423123", "cp1", [], False)
         for answers, words in (
             ({"/health": (503, {"health": "false", "reason": "RAFT NO LEADER"})}, "RAFT NO LEADER"),
-            ({"/health": (200, {"health": "true"}), "/v3/maintenance/status": (200, dict(STATUS, leader="0"))}, "leader"),
+            (
+                {"/health": (200, {"health": "true"}), "/v3/maintenance/status": (200, dict(STATUS, leader="0"))},
+                "leader",
+            ),
             (
                 {
                     "/health": (200, {"health": "true"}),
@@ -265,7 +268,10 @@ class TestSnapshot(unittest.TestCase):
 
     def test_a_few_are_kept_and_foreign_files_always(self):
         os.mkdir(self.place)
-        names = ["etcd-2026112%dT000000Z.db" % day for day in range(4)] + ["mine.db", "etcd-20200101T000000Z.db.partial"]
+        names = ["etcd-2026112%dT000000Z.db" % day for day in range(4)] + [
+            "mine.db",
+            "etcd-20200101T000000Z.db.partial",
+        ]
         for name in names:
             io.open(os.path.join(self.place, name), "wb").close()
         made = self.save(snapshot(bytes(512)), keep=2)
@@ -324,7 +330,10 @@ class TestFinding(unittest.TestCase):
         self.assertEqual(etcd.local_url(found), "https://127.0.0.1:2379")
 
     def test_by_environment_as_a_service_has_it(self):
-        environment = ["ETCD_LISTEN_CLIENT_URLS=https://10.0.0.5:2379,https://127.0.0.1:2379", "ETCD_DATA_DIR=/var/lib/etcd"]
+        environment = [
+            "ETCD_LISTEN_CLIENT_URLS=https://10.0.0.5:2379,https://127.0.0.1:2379",
+            "ETCD_DATA_DIR=/var/lib/etcd",
+        ]
         self.add("200", ["/usr/local/bin/etcd"], environment=environment)
         self.assertEqual(etcd.local_url(self.find()), "https://127.0.0.1:2379")
 

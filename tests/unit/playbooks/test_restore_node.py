@@ -56,9 +56,7 @@ def restore(tmp_path):
         (tmp_path / "roles/rollback/tasks").mkdir(parents=True)
         (tmp_path / "roles/rollback/tasks/main.yml").write_text(ROLE)
         playbook = tmp_path / "play.yml"
-        playbook.write_text(
-            PLAYBOOK.format(tasks=ROOT / "playbooks/tasks/restore_node.yml", on_failure=on_failure)
-        )
+        playbook.write_text(PLAYBOOK.format(tasks=ROOT / "playbooks/tasks/restore_node.yml", on_failure=on_failure))
         (tmp_path / "ansible.cfg").write_text(f"[defaults]\nlibrary={tmp_path}/library\nroles_path={tmp_path}/roles\n")
         (tmp_path / "calls").touch()
         done = subprocess.run(
@@ -76,7 +74,10 @@ def restore(tmp_path):
 
 def test_a_failed_drain_leaves_the_node_prepared(restore):
     said, calls = restore()
-    assert "Its pods never left Docker, and what was prepared on it stays for the next try. The node is open for pods." in said
+    assert (
+        "Its pods never left Docker, and what was prepared on it stays for the next try. The node is open for pods."
+        in said
+    )
     assert calls == ["migration_journal", "node_drain"]
 
 
@@ -104,7 +105,8 @@ def test_a_journal_that_cannot_be_read_is_no_reason_to_leave_it(restore):
 
 def test_a_way_back_that_fails_tells_both_causes(restore):
     said, _ = restore(
-        migration_journal={"changed": False, "state": "switched"}, back_on_docker={"failed": True, "msg": "Docker is stuck"}
+        migration_journal={"changed": False, "state": "switched"},
+        back_on_docker={"failed": True, "msg": "Docker is stuck"},
     )
     assert "could not be put back either" in said and "Docker is stuck" in said and "by_hand" in said
 
