@@ -77,7 +77,12 @@ def _summary(
             said = f": {step['message']}" if step.get("message") else ""
             lines.append(f"- step {step.get('name')} ({step.get('stage')}): {step.get('status')}{said}")
     lines += ["", "## Going on", "", "With the cause removed:", ""]
-    lines += [f"    ansible-playbook playbooks/migrate.yml --limit {host}", "", "Back to Docker, if it is not there:", ""]
+    lines += [
+        f"    ansible-playbook playbooks/migrate.yml --limit {host}",
+        "",
+        "Back to Docker, if it is not there:",
+        "",
+    ]
     lines += [f"    ansible-playbook playbooks/rollback.yml --limit {host}", ""]
     by_hand = journal.get("by_hand") or []
     if by_hand:
@@ -86,7 +91,11 @@ def _summary(
     lines += ["## What is here", "", *(f"- {name}" for name in names)]
     if missing:
         lines += ["", "## What is missing", "", *(f"- {one}" for one in missing)]
-    lines += ["", "Passwords, tokens and keys are hidden. Look before you give it to others all the same: logs tell names.", ""]
+    lines += [
+        "",
+        "Passwords, tokens and keys are hidden. Look before you give it to others all the same: logs tell names.",
+        "",
+    ]
     return "\n".join(lines)
 
 
