@@ -10,7 +10,8 @@ backs up afresh and the first one's originals stay until commit.
 Shape of journal.json (format 1)::
 
     {"format": 1, "generation": 1, "state": "prepared", "source": "dockershim",
-     "steps":       [{"name", "stage", "status": "started|done|failed", "started", "finished", "controller",
+     "steps":       [{"name", "stage", "status": "started|done|failed", "started", "finished" (null if it was
+                      cut short), "controller",
                       "message", "undo"}],
      "files":       {path: {"existed", "kind", "target", "mode", "uid", "gid", "size", "sha256", "backup", "attributes",
                             "missing_directories", "written_sha256", "writing_sha256", "role", "secret"}},
@@ -439,6 +440,13 @@ class Journal(object):
         os.write(descriptor, ("process %d of %s\n" % (os.getpid(), self.controller)).encode("utf-8"))
         self._lock = descriptor
         self._read()  # whoever had the lock before may have written
+        self._close_steps()
+
+    def _close_steps(self):
+        """Say of the steps that were cut short that they were; who had begun them would still have the lock."""
+        for step in self._data["steps"]:
+            if step["status"] == "started":
+                step.update(status="failed", message="cut short: the process that did this ended in the middle of it")
 
     def wait_for_others(self):
         """Wait until nobody else changes this node, if anybody ever did, and be the only one from then on.

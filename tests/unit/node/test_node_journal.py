@@ -399,6 +399,18 @@ class TestCrashes(WithRoot):
         node.restore_file(self.path)
         self.assertEqual(self.read(), "old")
 
+    def test_a_step_that_was_cut_short_does_not_stay_started(self):
+        node = self.load()
+        step = node.step("move images", "prepare")
+        step.__enter__()
+        self.assertEqual(self.load().steps[0]["status"], "started")
+        node = self.again(node)  # killed: nothing was written any more
+        node.mark("next run")
+        node = self.again(node)
+        self.assertEqual(node.steps[0]["status"], "failed")
+        self.assertIn("cut short", node.steps[0]["message"])
+        self.assertEqual(node.steps[0]["finished"], None)
+
     def test_what_was_written_before_a_crash_is_known_as_ours(self):
         for generation, written in ((1, None), (2, "ours once")):
             self.write("old")
