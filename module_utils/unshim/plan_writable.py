@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .plan_draft import JOURNAL, Draft
 
+UNIT_DIRECTORY = "/etc/systemd/system"  # where a mask is a link, and a drop-in is ours where a unit cannot be masked
 _FILE = {
     "immutable": ("has the immutable attribute, so it cannot be changed", "Run chattr -i {}"),
     "append-only": ("has the append-only attribute, so it cannot be changed", "Run chattr -a {}"),
@@ -23,6 +24,7 @@ def check_writable(draft: Draft) -> None:
     """Block where a file of the plan, or the journal, cannot be written. Modules check the same again on the node."""
     obstacles = draft.facts.obstacles
     paths = [change.path for change in draft.files] + [copy.path for copy in draft.copies]
+    paths += [f"{UNIT_DIRECTORY}/{change.unit}" for change in draft.units if change.action == "mask"]
     closed: dict[str, list[str]] = {}  # by directory
     for path in dict.fromkeys([*paths, JOURNAL] if paths else []):
         if obstacles.get(path) in _FILE:

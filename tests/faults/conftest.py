@@ -206,7 +206,7 @@ class Fault:
         lost = {
             key: values
             for key, values in changed.items()
-            if not key.startswith(self.may_differ) and not (planned and _is_planned(key, planned))
+            if not key.startswith(self.may_differ) and not (planned and is_planned(key, planned))
         }
         assert lost == {}, "differs from before the fault"
         store = self._store()
@@ -294,7 +294,7 @@ true
 UNITS = ("unit docker.service", "unit docker.socket", "unit containerd.service", "unit kubelet.service", "kubelet")
 
 
-def _is_planned(key, planned):
+def is_planned(key, planned):
     if key in UNITS or key.startswith("package "):
         return True
     path = key.removeprefix("file ")

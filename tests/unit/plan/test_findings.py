@@ -108,6 +108,9 @@ CASES = {
         flags("--container-runtime=remote", "--container-runtime-endpoint=unix:///run/crio/crio.sock"),
         {}, "source-unknown", "block", ["crio.sock"],
     ),
+    "read-only units": (
+        {"obstacles": {"/etc/systemd/system": "read-only"}}, {}, "not-writable", "block", ["/etc/systemd/system/docker.service"],
+    ),
     "journal broken": ({"files": {plan_draft.JOURNAL: {"kind": "file", "content": "{"}}}, {}, "journal-damaged", "block", [plan_draft.JOURNAL]),
     "journal of a later unshim": (
         {"files": {plan_draft.JOURNAL: {"kind": "file", "content": '{"state": "teleported"}'}}}, {}, "journal-damaged", "block", ["teleported"],

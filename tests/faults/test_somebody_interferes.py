@@ -1,0 +1,39 @@
+"""Somebody else changes the node, or starts a second move, in the middle of the first."""
+
+import pytest
+
+READ_ONLY = "mount --rbind /etc /etc && mount -o remount,ro,bind /etc"
+
+
+@pytest.mark.representative
+@pytest.mark.fault(25, "somebody restarts docker.service by hand in the middle")
+def test_docker_started_by_hand(fault):
+    run = fault.start()
+    run.wait_for_task("kubelet : Point the kubelet at containerd and start it")
+    # What they try first does nothing: the unit is masked.
+    assert "masked" in fault.on("systemctl restart docker 2>&1", check=False)
+    fault.on("systemctl unmask docker.service docker.socket && systemctl restart docker")
+    fault.injected("unmasked and restarted while the kubelet starts on containerd")
+    fault.failed(run.finish(), "docker.service", "was put back on Docker")
+    fault.safe("docker")
+    fault.keeps_data()
+    fault.rerun()
+
+
+@pytest.mark.fault(28, "/etc is read-only")
+def test_read_only_etc(fault):
+    fault.undo(lambda: fault.on("umount -l /etc", check=False))
+    fault.on(READ_ONLY)
+    fault.failed(fault.migrate(), "/etc/containerd", "read-only")  # refused before anything is written
+    assert fault.lab.is_untouched(fault.victim)
+    fault.remove_cause()
+
+    run = fault.start()
+    run.wait_for_task("drain : Cordon the node and evict its pods")
+    fault.undo(lambda: fault.on("umount -l /etc", check=False))
+    fault.on(READ_ONLY)
+    fault.injected("before the run, which refused; again during the drain, after containerd had got its files")
+    fault.failed(run.finish(), "/etc/systemd/system", "read-only", "containerd still has unshim's files")
+    fault.safe("docker")
+    fault.remove_cause()
+    fault.rerun()
