@@ -54,9 +54,21 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             reasons = gate.look(lock=False)
             said = f"{gate.name} would wait now: {'; '.join(reasons)}" if reasons else f"{gate.name} could begin now."
-            return {"reasons": reasons, "waited": 0.0, "msg": said}
-        waited = gate.wait()
-        return {"reasons": [], "waited": round(waited, 1), "msg": f"{gate.name} may begin after {waited:.0f} s."}
+            return {"may_begin": True, "reasons": reasons, "waited": 0.0, "msg": said}
+        try:
+            waited = gate.wait()
+        except NotBegun as error:
+            return {"may_begin": False, "reasons": error.details["reasons"], "msg": error.message}
+        return {
+            "may_begin": True,
+            "reasons": [],
+            "waited": round(waited, 1),
+            "msg": f"{gate.name} may begin; it waited {waited:.0f} s.",
+        }
+
+
+class NotBegun(KubeError):
+    """The batch may not begin; that is an answer, not a failure of the gate."""
 
 
 class Gate:
@@ -77,7 +89,7 @@ class Gate:
         self._said = ("", 0.0)
 
     def wait(self) -> float:
-        """Return the seconds after which the batch may begin; raises KubeError with the reason when that takes too long."""
+        """Return the seconds after which the batch may begin; raises NotBegun with the reason when that takes too long."""
         began = time.monotonic()
         if self._arguments["pause"]:
             self._tell(f"a pause of {self._arguments['pause']} s between batches")
@@ -93,7 +105,7 @@ class Gate:
                 self._tell("; ".join(reasons))
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise KubeError(
+                    raise NotBegun(
                         f"{self.name} was not begun: after {self._arguments['timeout']} s (unshim_gate_timeout) it would "
                         f"still have to wait: {'; '.join(reasons)}.",
                         {"reasons": reasons},
@@ -118,7 +130,9 @@ class Gate:
             nodes = cluster_health.nodes(self._api)
             unknown = rollout.unknown_nodes(nodes, question)
             if unknown:
-                raise KubeError(f"{self.name} was not begun: the cluster has no node {', '.join(unknown)}.")
+                raise NotBegun(
+                    f"{self.name} was not begun: the cluster has no node {', '.join(unknown)}.", {"reasons": unknown}
+                )
             reasons = rollout.unwell_nodes(nodes, question)
             if reasons:
                 return reasons
@@ -146,8 +160,9 @@ class Gate:
         held = lease.read(self._api)
         problem = lease.problem(held, self._process, time.time())
         if problem:
-            raise KubeError(
-                f"{self.name} was not begun: {problem}. Another run may be moving nodes; look, and run again."
+            raise NotBegun(
+                f"{self.name} was not begun: {problem}. Another run may be moving nodes; look, and run again.",
+                {"reasons": [problem]},
             )
         if held is not None and not lease.is_kept(held, time.time()):  # somebody ended its keeper
             from unshim_kube import lease_keeper

@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim_kube import action_run, lease
+from unshim_kube.errors import Unreachable
 
 
 class ActionModule(ActionBase):
@@ -27,6 +28,7 @@ class ActionModule(ActionBase):
                 **action_run.CLUSTER_OPTIONS,
                 "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
                 "take_over": {"type": "str", "default": ""},
+                "required": {"type": "bool", "default": True},
             }
         )
         result.update(action_run.outcome("rollout_lock", lambda: self._act(arguments)))
@@ -35,7 +37,13 @@ class ActionModule(ActionBase):
     def _act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         # Actions run in workers, which are children of the process that the lock is for.
         process = lease.this_process(os.getppid())
-        api = action_run.connect(arguments)
+        try:
+            api = action_run.connect(arguments)
+        except Unreachable as error:
+            if arguments["required"]:
+                raise
+            said = f"{error.message} So this run goes on without the cluster's lock."
+            return {"holder": "", "msg": said, "warnings": [said]}
         if self._task.check_mode:
             held = lease.read(api)
             said = f"{held.name} holds the lock now." if held else "Nobody holds the lock now."

@@ -60,12 +60,45 @@ def unshim_reboot(facts: dict[str, Any]) -> dict[str, Any]:
     return records.to_data(reboot.judge(records.from_data(Facts, facts)))
 
 
+def unshim_members(hosts: list[str], hostvars: Any, control_plane: list[str]) -> list[dict[str, Any]]:
+    """Return hosts that have a plan as ``rollout_order`` takes them."""
+    plans = {host: (hostvars[host].get("ansible_facts") or {}).get("runtime_plan") for host in hosts}
+    return [
+        {
+            "host": host,
+            "node": plan.get("node_name") or host,
+            "state": plan["state"],
+            "done": plan["done"],
+            "control_plane": host in control_plane,
+        }
+        for host, plan in plans.items()
+        if plan
+    ]
+
+
+def unshim_node_names(hosts: list[str], hostvars: Any) -> list[str]:
+    """Return the Kubernetes nodes of hosts that have a plan; a name that is no such host is returned as it is."""
+    plans = {
+        host: (hostvars[host].get("ansible_facts") or {}).get("runtime_plan") if host in hostvars else None
+        for host in hosts
+    }
+    return [(plan or {}).get("node_name") or host for host, plan in plans.items()]
+
+
+def unshim_failed(hosts: list[str], hostvars: Any) -> list[str]:
+    """Return those of some hosts whose move failed in this run."""
+    return [host for host in hosts if hostvars[host].get("move_failed")]
+
+
 class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "unshim_blockers": unshim_blockers,
             "unshim_duration": unshim_duration,
             "unshim_former_cri_sockets": unshim_former_cri_sockets,
+            "unshim_failed": unshim_failed,
+            "unshim_members": unshim_members,
+            "unshim_node_names": unshim_node_names,
             "unshim_only_planned": unshim_only_planned,
             "unshim_plan_summary": unshim_plan_summary,
             "unshim_plan_text": unshim_plan_text,

@@ -8,8 +8,8 @@ short_description: Wait until a cluster is well enough for the next batch to mov
 description:
   - The batch may begin when no pause file is there, the run still holds its lock, every other node is Ready and none is left closed
     by a move that did not end, no disruption budget that its drains need allows nothing, and the other nodes have room for its pods.
-  - While it must wait it prints the reason, whenever that changes and every 15 seconds. After O(timeout) it fails with the reason,
-    and nothing was changed. Time that the pause file is there does not count.
+  - While it must wait it prints the reason, whenever that changes and every 15 seconds. After O(timeout) it returns RV(may_begin=false)
+    with the reason. Time that the pause file is there does not count.
 author: unshim contributors
 options:
   nodes:
@@ -70,14 +70,18 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+may_begin:
+  description: The batch may begin; always true in check mode.
+  returned: success
+  type: bool
 reasons:
-  description: In check mode, what it would wait for now.
+  description: Why it may not begin; in check mode, what it would wait for now.
   returned: success
   type: list
   elements: str
 waited:
   description: Seconds it waited.
-  returned: success
+  returned: when the batch may begin
   type: float
 msg:
   description: What was found, in a sentence.

@@ -23,6 +23,10 @@ options:
     description: Name of the holder of a stale lock, as the refusal shows it, to take the lock from it.
     type: str
     default: ""
+  required:
+    description: Fail if the API server gives no answer; otherwise go on without the lock, as for a way back that must work then.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - unshim.attributes
   - unshim.action
