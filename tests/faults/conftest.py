@@ -138,9 +138,9 @@ class Fault:
         """Run a shell script on the victim and return what it prints."""
         return self.lab.on(self.victim, script, check)
 
-    def start(self, *arguments, **settings):
+    def start(self, *arguments, controller=None, **settings):
         """Start migrate.yml for the victim; keywords are settings (extra vars). Returns the PlaybookProcess."""
-        run = self.lab.start("migrate", *arguments, limit=self.victim, settings=settings)
+        run = self.lab.start("migrate", *arguments, limit=self.victim, settings=settings, controller=controller)
         self._runs.append(run)
         return run
 

@@ -53,8 +53,13 @@ class FaultLab(Lab):
 
     # Runs
 
-    def start(self, playbook, *arguments, limit=None, settings=None):
-        """Start one of unshim's playbooks, as a user would, with SETTINGS; ``settings`` are further extra vars."""
+    def start(self, playbook, *arguments, limit=None, settings=None, controller=None):
+        """Start one of unshim's playbooks, as a user would, with SETTINGS.
+
+        Args:
+            settings: further extra vars.
+            controller: host name of another controller than this machine, with processes of its own, which end all at once.
+        """
         self._runs += 1
         values = {**SETTINGS, **(settings or {})}
         command = ["ansible-playbook", "-i", self.inventory, f"playbooks/{playbook}.yml"]
@@ -62,9 +67,13 @@ class FaultLab(Lab):
         for name, value in values.items():
             command += ["-e", f"{name}={value}"]
         log = self.records / f"{time.strftime('%H%M%S')}-{self._runs}-{playbook}.log"
-        return PlaybookProcess([*command, *arguments], self.root, log)
+        elsewhere = []
+        if controller:
+            elsewhere = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts"]
+            elsewhere += ["sh", "-c", 'hostname "$0" && exec "$@"', controller]
+        return PlaybookProcess([*elsewhere, *command, *arguments], self.root, log)
 
-    def run(self, playbook, *arguments, limit=None, settings=None, seconds=600):
+    def run(self, playbook, *arguments, limit=None, settings=None, seconds=1200):
         """Run one of unshim's playbooks to its end and return the Run."""
         return self.start(playbook, *arguments, limit=limit, settings=settings).finish(seconds)
 

@@ -54,11 +54,11 @@ class PlaybookProcess:
     def is_running(self):
         return self._process.poll() is None
 
-    def wait_for_task(self, name, seconds=300):
+    def wait_for_task(self, name, seconds=600):
         """Wait until the run announces the task: "kubelet : Stop the kubelet", without role for a playbook's own."""
         return self.wait_for_output(rf"^TASK \[{re.escape(name)}\]", seconds)
 
-    def wait_for_output(self, pattern, seconds=300):
+    def wait_for_output(self, pattern, seconds=600):
         """Wait until the output has a match of a regular expression (multi-line) and return it."""
         expression = re.compile(pattern, re.MULTILINE)
         deadline = time.monotonic() + seconds
@@ -72,7 +72,7 @@ class PlaybookProcess:
                 assert left > 0, f"{pattern!r} did not come within {seconds} s:\n{self.output[-3000:]}"
                 self._changed.wait(min(left, 1))
 
-    def finish(self, seconds=600):
+    def finish(self, seconds=1200):
         """Wait for the end and return the Run."""
         try:
             code = self._process.wait(seconds)

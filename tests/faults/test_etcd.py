@@ -26,7 +26,9 @@ def test_unhealthy_member(fault, members):
     members.stop(down)
     fault.injected("before the move, another member of three stopped")
     run = fault.migrate()
-    fault.failed(run, "etcd has 3 members and needs 2 of them", down, members.addresses[down], "Nothing was changed on this node")
+    fault.failed(
+        run, "etcd has 3 members and needs 2 of them", down, members.addresses[down], "Nothing was changed on this node"
+    )
     fault.safe("docker")
     fault.keeps_data()
     assert fault.on("cat /var/lib/unshim/journal.json 2>/dev/null | grep -c prepared || true").strip() == "0"
@@ -35,7 +37,9 @@ def test_unhealthy_member(fault, members):
     # The node's own API server is away while it moves, but etcd is not: the other two have the quorum.
     run = fault.rerun()
     assert members.members() == before, "not the same members with the same IDs"
-    saved = re.search(r"Snapshot: (\S+) on this node, (\d+) bytes, revision (\d+), SHA-256 (\w{64})", " ".join(run.output.split()))
+    saved = re.search(
+        r"Snapshot: (\S+) on this node, (\d+) bytes, revision (\d+), SHA-256 (\w{64})", " ".join(run.output.split())
+    )
     assert saved, run.output[-3000:]
     path, size, _, digest = saved.groups()
     assert fault.on(f"stat -c '%a %U %s' {path}").split() == ["600", "root", size]

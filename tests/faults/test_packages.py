@@ -1,5 +1,7 @@
 """Faults of package installation: an upgrade of containerd from a repository of its own, on the node itself."""
 
+import time
+
 import pytest
 
 # A package is made of the installed containerd's files, with a higher version, and a repository of it on the node. Its
@@ -74,6 +76,29 @@ def upgrade(fault):
     yield version
     fault.lab.back_to_docker(fault.victim)
     fault.on(BACK)
+
+
+@pytest.mark.fault(1, "controller killed during the installation of a package")
+def test_controller_killed(fault, upgrade):
+    fault.on("touch /run/lab-hold")
+    fault.undo(lambda: fault.on("rm -f /run/lab-hold"))
+    run = fault.start(unshim_containerd_version=upgrade)
+    fault.lab.wait_on_node(fault.victim, "pgrep -f containerd[.]postinst", 600)
+    run.kill()
+    fault.injected("SIGKILL of the controller while the package's postinst ran; apt and dpkg go on")
+    fault.safe("docker")
+    # The next run comes while they are still at it, and waits for them.
+    run = fault.start(unshim_containerd_version=upgrade)
+    run.wait_for_task("preflight : Observe the node")
+    time.sleep(10)
+    assert fault.on("pgrep -f containerd[.]postinst", check=False), "the installation did not go on by itself"
+    fault.remove_cause()
+    ended = run.finish()
+    assert ended.code == 0, ended.output[-5000:]
+    assert fault.on(STATUS) == f"{upgrade} installed"
+    fault.safe("containerd")
+    fault.keeps_data()
+    fault.consistent()
 
 
 @pytest.mark.fault(7, "a package's download fails")

@@ -1,5 +1,8 @@
 """Somebody else changes the node, or starts a second move, in the middle of the first."""
 
+import json
+import time
+
 import pytest
 
 READ_ONLY = "mount --rbind /etc /etc && mount -o remount,ro,bind /etc"
@@ -37,3 +40,24 @@ def test_read_only_etc(fault):
     fault.safe("docker")
     fault.remove_cause()
     fault.rerun()
+
+
+@pytest.mark.fault(26, "a second controller")
+def test_second_controller(fault):
+    first = fault.start(controller="other-controller")
+    first.wait_for_task("drain : Cordon the node and evict its pods")
+    fault.injected(
+        "during the drain of a run from another controller, which is killed later without a chance to give back its lock"
+    )
+    second = fault.migrate()
+    fault.failed(
+        second, "Another run of unshim changes nodes of this cluster", "@other-controller", "last sign of life"
+    )
+    first.kill()
+    lease = fault.lab.get("lease", "-n", "kube-system", "unshim")["spec"]
+    holder = lease["holderIdentity"]
+    assert "@other-controller pid" in holder
+    time.sleep(65)
+    fault.failed(fault.migrate(), holder, "unshim_take_over")
+    run = fault.rerun("-e", json.dumps({"unshim_take_over": holder}))
+    assert f"taken over from {holder}" in " ".join(run.output.split())
