@@ -35,7 +35,7 @@ def test_unhealthy_member(fault, members):
 
     members.start(down)
     # The node's own API server is away while it moves, but etcd is not: the other two have the quorum.
-    run = fault.rerun()
+    run = fault.rerun(unshim_drain_timeout=240, unshim_ready_timeout=300)
     assert members.members() == before, "not the same members with the same IDs"
     saved = re.search(
         r"Snapshot: (\S+) on this node, (\d+) bytes, revision (\d+), SHA-256 (\w{64})", " ".join(run.output.split())
