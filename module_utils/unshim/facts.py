@@ -180,7 +180,8 @@ class Facts:
     time: float = 0.0  # the node's clock
     os: OperatingSystem = field(default_factory=OperatingSystem)
     kernel: Kernel = field(default_factory=Kernel)
-    # By full name: kubelet.service, docker.service, docker.socket, containerd.service, cri-docker.service, cri-docker.socket.
+    # By full name: kubelet.service, docker.service, docker.socket, containerd.service, cri-docker.service, cri-docker.socket,
+    # cri-dockerd.service, cri-dockerd.socket.
     # {} where systemd does not run.
     units: dict[str, Unit] = field(default_factory=dict)
     packages: dict[str, Package] = field(default_factory=dict)  # by name: of the packages unshim may touch

@@ -476,7 +476,7 @@ def switch_runtime(
     return Switch(texts, created, tuple(removed), after)
 
 
-RUNTIME_UNIT = re.compile(r"(?<![^/])(?:docker|cri-docker)\.service\Z")
+RUNTIME_UNIT = re.compile(r"(?<![^/])(?:docker|cri-dockerd?)\.service\Z")
 
 
 def _revalued(argv: Sequence[str], flag: Flag, value: str) -> dict[int, str]:

@@ -17,7 +17,11 @@ ALWAYS = {"127.0.0.0/8", "::1/128", *registries.HUB_NAMES}
 QUOTA = re.compile(
     r"(overlay2\.|zfs\.|btrfs\.|dm\.base)?size="
 )  # docs.docker.com/reference/cli/dockerd, storage driver options
-DOCKER_UNITS = ("docker.socket", "docker.service", "cri-docker.socket", "cri-docker.service")
+# cri-dockerd's own unit is cri-docker.service; kubespray's is called cri-dockerd.service
+# (roles/container-engine/cri-dockerd/templates).
+DOCKER_UNITS = (
+    "docker.socket", "docker.service", "cri-docker.socket", "cri-docker.service", "cri-dockerd.socket", "cri-dockerd.service",
+)  # fmt: skip
 
 
 def read_docker_settings(draft: Draft) -> None:

@@ -106,6 +106,14 @@ def _check_files(draft: Draft, line: CommandLine) -> None:
                 f"{path} begins with a byte order mark, so systemd takes its first line for nothing",
                 "Take the mark out, and look at what the kubelet then starts with.",
             )
+    for path in (unit.fragment_path, *unit.drop_in_paths):
+        needed = REQUIRES_DOCKER.search(draft.file(path).content or "")
+        if needed and draft.state in ("docker", "prepared"):
+            draft.block(
+                "kubelet-requires-docker",
+                f"{path} makes the kubelet depend on {needed[2]} ({needed[0].strip()}): with Docker stopped it would not start",
+                "Take that out (After= may stay), systemctl daemon-reload, and plan again; a drop-in cannot undo it.",
+            )
     if unit.need_daemon_reload and draft.state in ("docker", "prepared"):
         draft.block(
             "kubelet-needs-daemon-reload",
@@ -148,6 +156,12 @@ def _read_kubelet_config(draft: Draft) -> None:
         )
 
 
+# systemd.unit(5): with these, a unit is not started without the other one, or ends with it.
+REQUIRES_DOCKER = re.compile(
+    r"(?m)^[ \t]*(Requires|Requisite|BindsTo)[ \t]*=[^\n]*?(?<![^\s=])((?:docker|cri-dockerd?)\.(?:service|socket))(?!\S).*$"
+)
+
+
 def source(draft: Draft) -> str:
     """Return what runtime the kubelet uses: "dockershim", "cri-dockerd", "containerd" or "unknown".
 
@@ -166,7 +180,26 @@ def source(draft: Draft) -> str:
         )
     if same_endpoint(endpoint, draft.endpoint):
         return "containerd"
-    return "cri-dockerd" if re.search(r"cri-docker|dockershim\.sock", endpoint) else "unknown"
+    usual = re.search(r"cri-docker|dockershim\.sock", endpoint)
+    return "cri-dockerd" if usual or any(same_endpoint(endpoint, own) for own in _endpoints(draft)) else "unknown"
+
+
+def _cri_dockerd_unit(draft: Draft) -> str:
+    """Return the name of cri-dockerd's service on this node."""
+    names = ("cri-docker.service", "cri-dockerd.service")
+    return next((name for name in names if draft.unit(name).load_state != "not-found"), names[0])
+
+
+def _endpoints(draft: Draft) -> list[str]:
+    """Return where cri-dockerd listens: by its flag, and for fd:// by its socket units."""
+    given = flag_value(draft.facts.cri_dockerd, "container-runtime-endpoint")
+    found = [given] if given and not given.startswith("fd:") else []
+    for name in ("cri-docker.socket", "cri-dockerd.socket"):
+        unit = unit_environment.unmasked(draft.unit(name), draft.facts.files)
+        for path in (unit.fragment_path, *unit.drop_in_paths):
+            text = draft.facts.files[path].content if path in draft.facts.files else ""
+            found += re.findall(r"(?m)^\s*ListenStream\s*=\s*(\S+)\s*$", text or "")
+    return [endpoint.replace("%t/", "/run/") for endpoint in found]
 
 
 # Carried, or judged, or about cri-dockerd's own socket.
@@ -185,7 +218,15 @@ def read_shim(draft: Draft) -> None:
         draft.shim_argv = draft.argv
         return
     draft.shim_argv = draft.facts.cri_dockerd
-    unit = unit_environment.unmasked(draft.unit("cri-docker.service"), draft.facts.files)
+    name = _cri_dockerd_unit(draft)
+    unit = unit_environment.unmasked(draft.unit(name), draft.facts.files)
+    if draft.facts.cri_dockerd and draft.facts.units and draft.unit(name).active_state in ("inactive", "failed"):
+        draft.block(
+            "cri-dockerd-not-a-unit",
+            f"cri-dockerd runs ({draft.facts.cri_dockerd[0]}), but {name} is {draft.unit(name).load_state} and"
+            f" {draft.unit(name).active_state}: what started it is not known, so unshim could not stop it at the switch",
+            "Run it as the systemd unit cri-docker.service, and plan again.",
+        )
     if not draft.shim_argv and unit.fragment_path in draft.facts.files:
         try:
             draft.shim_argv = resolve(unit, draft.facts.files, specifiers(draft.facts)).argv
@@ -202,7 +243,7 @@ def read_shim(draft: Draft) -> None:
     for flag in flags(draft.shim_argv):
         if flag.name not in _CARRIED_OF_CRI_DOCKERD:
             written = f"--{flag.name}={flag.value}" if flag.value is not None else f"--{flag.name}"
-            place = unit.fragment_path or "cri-docker.service"
+            place = unit.fragment_path or name
             reason = "only cri-dockerd used it, which goes with Docker"
             draft.not_carried.append(NotCarried(place, registries.redacted(written), reason))
 

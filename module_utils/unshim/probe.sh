@@ -11,7 +11,8 @@
 
 PACKAGES='containerd containerd.io runc docker.io docker-cli docker-ce docker-ce-cli moby-engine moby-containerd
 containernetworking-plugins cri-tools kubelet kubeadm kubernetes-cni containerd-ctr cni-plugins'
-UNITS='kubelet.service docker.service docker.socket containerd.service cri-docker.service cri-docker.socket'
+UNITS='kubelet.service docker.service docker.socket containerd.service cri-docker.service cri-docker.socket
+cri-dockerd.service cri-dockerd.socket' # by these names in kubespray
 DOCKER_SOCKET=/var/run/docker.sock
 CONTENT_LIMIT=1048576 # bytes; a configuration file is smaller
 NEWLINE='
@@ -464,11 +465,15 @@ show_dockerd() {
   fi
 }
 
-cri_dockerd_files() { unit_files cri-docker.service; }
+cri_dockerd_files() {
+  unit_files cri-docker.service
+  unit_files cri-dockerd.service
+}
 
 # cri-dockerd has flags that dockershim's kubelet had itself: the CNI's directories, the sandbox image.
 find_cri_dockerd() {
   cri_dockerd_pid=$(unit_property cri-docker.service MainPID)
+  case $cri_dockerd_pid in '' | 0) cri_dockerd_pid=$(unit_property cri-dockerd.service MainPID) ;; esac
   case $cri_dockerd_pid in '' | 0) cri_dockerd_pid=$(processes cri-dockerd | head -n 1) ;; esac
   cri_dockerd_arguments=$(arguments_of "$cri_dockerd_pid" cri_dockerd_files)
 }

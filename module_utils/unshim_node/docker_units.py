@@ -7,7 +7,14 @@ from . import files, systemd
 from .errors import NodeError
 
 # Sockets before services: a client that connects meanwhile would start the service again.
-UNITS = ("cri-docker.socket", "cri-docker.service", "docker.socket", "docker.service")
+UNITS = (
+    "cri-docker.socket",
+    "cri-docker.service",
+    "cri-dockerd.socket",  # kubespray's names
+    "cri-dockerd.service",
+    "docker.socket",
+    "docker.service",
+)
 ETC = "/etc/systemd/system"
 DROP_IN = "90-unshim-retired.conf"
 DROP_IN_TEXT = """\

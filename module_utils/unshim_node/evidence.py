@@ -17,9 +17,11 @@ UNITS = (
     "docker.socket",
     "cri-docker.service",
     "cri-docker.socket",
+    "cri-dockerd.service",
+    "cri-dockerd.socket",
     "etcd.service",
 )
-LOGS = ("kubelet.service", "containerd.service", "docker.service", "cri-docker.service")
+LOGS = ("kubelet.service", "containerd.service", "docker.service", "cri-docker.service", "cri-dockerd.service")
 #: Modules of ours that change a node; Ansible notes each call in the system log.
 MODULES = (
     "containerd_config",

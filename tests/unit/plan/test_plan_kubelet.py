@@ -171,3 +171,90 @@ def test_cri_dockerd_stopped_is_known_by_its_unit(worker, flags, says):
     made = plan.make(worker(changes), Settings(), "w1")
     found = [finding for finding in made.findings if finding.id == "no-network-plugin"]
     assert [("cri-dockerd" in one.message, says in one.message) for one in found] == [(True, True)]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "changes"),
+    [
+        ("unix:///srv/k8s/cri.sock", {"cri_dockerd": ["/usr/bin/cri-dockerd", "--container-runtime-endpoint=unix:///srv/k8s/cri.sock"]}),
+        ("/srv/k8s/cri.sock", {"cri_dockerd": ["/usr/bin/cri-dockerd", "--container-runtime-endpoint", "unix:///srv/k8s/cri.sock"]}),
+        (
+            "unix:///run/k8s-cri.sock",
+            {
+                "cri_dockerd": ["/usr/bin/cri-dockerd", "--container-runtime-endpoint", "fd://"],
+                "files": {"/etc/systemd/system/cri-docker.socket": {"kind": "file", "content": "[Socket]\nListenStream = %t/k8s-cri.sock\n"}},
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_cri_dockerd_at_a_socket_of_another_name(worker, endpoint, changes):
+    units = {
+        "cri-docker.service": {"load_state": "loaded", "active_state": "active", "unit_file_state": "enabled"},
+        "cri-docker.socket": {
+            "load_state": "loaded", "active_state": "active", "unit_file_state": "enabled",
+            "fragment_path": "/etc/systemd/system/cri-docker.socket",
+        },
+    }  # fmt: skip
+    argv = ["/usr/bin/kubelet", "--container-runtime=remote", f"--container-runtime-endpoint={endpoint}"]
+    made = plan.make(worker({"kubelet": {"command_line": argv}, "units": units, **changes}), Settings(), "w1")
+    assert made.source == "cri-dockerd"
+    assert {change.unit for change in made.units if change.action == "mask"} >= {
+        "cri-docker.service",
+        "cri-docker.socket",
+    }
+    other = [*argv[:-1], "--container-runtime-endpoint=unix:///srv/other.sock"]
+    made = plan.make(worker({"kubelet": {"command_line": other}, "units": units, **changes}), Settings(), "w1")
+    assert "source-unknown" in {finding.id for finding in made.findings}
+
+
+def test_kubesprays_names_of_cri_dockerds_units(worker):
+    unit = "/etc/systemd/system/cri-dockerd.service"
+    changes = {
+        "kubelet": {"version": "1.28.4", "command_line": ["/usr/bin/kubelet", "--container-runtime-endpoint=unix:///var/run/cri-dockerd.sock"]},
+        "units": {
+            "cri-dockerd.service": {"load_state": "loaded", "active_state": "active", "unit_file_state": "enabled", "fragment_path": unit},
+            "cri-dockerd.socket": {"load_state": "loaded", "active_state": "active", "unit_file_state": "enabled"},
+        },
+        "files": {unit: {"kind": "file", "content": "[Service]\nExecStart=/usr/local/bin/cri-dockerd --cni-bin-dir=/opt/other/bin\n"}},
+    }  # fmt: skip
+    made = plan.make(worker(changes), Settings(), "w1")
+    assert made.source == "cri-dockerd" and made.cni_bin_dir == "/opt/other/bin"
+    assert {change.unit for change in made.units if change.action == "mask"} >= {
+        "cri-dockerd.service",
+        "cri-dockerd.socket",
+    }
+
+
+def test_a_cri_dockerd_that_is_no_unit(worker):
+    changes = {
+        "kubelet": {"command_line": ["/usr/bin/kubelet", "--container-runtime=remote", "--container-runtime-endpoint=unix:///run/cri-dockerd.sock"]},
+        "cri_dockerd": ["/root/cri-dockerd"],
+    }  # fmt: skip
+    found = {finding.id: finding for finding in plan.make(worker(changes), Settings(), "w1").findings}
+    assert "/root/cri-dockerd" in found["cri-dockerd-not-a-unit"].message
+
+
+@pytest.mark.parametrize(
+    ("line", "blocks"),
+    [
+        ("Requires=docker.service", True),
+        ("BindsTo = network.target docker.socket", True),
+        ("Requires=cri-docker.service", True),
+        ("Requisite=cri-dockerd.service", True),
+        ("Wants=docker.service", False),
+        ("After=docker.service", False),
+        ("PartOf=docker.service", False),
+        ("#Requires=docker.service", False),
+        ("Requires=my-docker.service", False),
+        ("Requires=docker.service.d", False),
+    ],
+)
+def test_a_kubelet_that_systemd_does_not_start_without_docker(worker, line, blocks):
+    path = worker().units["kubelet.service"].fragment_path
+    before = worker().files[path].content
+    changes = {"files": {path: {"content": before.replace("[Unit]\n", f"[Unit]\n{line}\n")}}}
+    assert "[Unit]" in before
+    found = {finding.id: finding for finding in plan.make(worker(changes), Settings(), "w1").findings}
+    assert ("kubelet-requires-docker" in found) is blocks
+    if blocks:
+        assert path in found["kubelet-requires-docker"].message
