@@ -461,6 +461,8 @@ def hold(module, manager, journal, names):
 
 def restored(module, journal):
     """Take off the holds of ours and return the module's result."""
+    if not module.check_mode:
+        release_archive.remove_unfinished()
     noted = journal.get(HELD, [])
     manager = package_manager() if noted else None
     names = manager.held(noted) if manager else []
@@ -555,6 +557,8 @@ def install_archives(module, journal):
     """Unpack and link the archives and return what the module says of them. All are checked before any is used."""
     archives = module.params["archives"]
     outcome = {"archives": [], "links": {}, "plugins": []}
+    if not module.check_mode:
+        release_archive.remove_unfinished()
     if not archives:
         return outcome
     os.umask(0o022)

@@ -226,6 +226,25 @@ def _checksums(top):
     return found
 
 
+def remove_unfinished(opt: str = OPT, links: str = LINKS, cni_bin: str = CNI_BIN) -> None:
+    """Remove what a killed run had not yet given its name: downloads, half unpacked archives, links and plugins."""
+    for directory, pattern in (
+        (opt, r"\.(archives|%s)-" % "|".join(sorted(PROGRAMS))),
+        (links, r".+\.unshim-[0-9]+$"),
+        (cni_bin, r"\..+\.unshim-[0-9]+$"),
+    ):
+        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
+            path = os.path.join(directory, name)
+            if re.match(pattern, name) and os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, ignore_errors=True)
+            elif re.match(pattern, name):
+                os.unlink(path)
+    try:
+        os.rmdir(opt)  # if nothing else is in it, there was never an archive
+    except OSError:
+        pass
+
+
 def settle(archive: dict, unpacked: str, opt: str = OPT) -> None:
     """Give an unpacked archive its final directory; one that an interrupted run left unfinished is replaced."""
     final = directory(archive, opt)

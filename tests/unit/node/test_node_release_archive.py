@@ -28,6 +28,22 @@ class TestReleaseArchive(unittest.TestCase):
         self.links = os.path.join(self.root, "bin")
         self.cni = os.path.join(self.root, "cni")
 
+    def test_what_a_killed_run_left_goes_and_nothing_else(self):
+        for directory in (".archives-x1", ".containerd-2.1.9-y2", "containerd-2.1.9", ".hidden"):
+            os.makedirs(os.path.join(self.opt, directory, "bin"))
+        for directory, names in ((self.links, ("ctr", "ctr.unshim-77")), (self.cni, ("bridge", ".bridge.unshim-77"))):
+            os.mkdir(directory)
+            for name in names:
+                os.symlink("/nowhere", os.path.join(directory, name))
+        release_archive.remove_unfinished(self.opt, self.links, self.cni)
+        self.assertEqual(sorted(os.listdir(self.opt)), [".hidden", "containerd-2.1.9"])
+        self.assertEqual((os.listdir(self.links), os.listdir(self.cni)), (["ctr"], ["bridge"]))
+        for name in (".hidden", "containerd-2.1.9"):
+            shutil.rmtree(os.path.join(self.opt, name))
+        os.mkdir(os.path.join(self.opt, ".archives-x1"))
+        release_archive.remove_unfinished(self.opt, self.links, self.cni)
+        self.assertFalse(os.path.exists(self.opt))
+
     def pack(self, members, name="containerd", version="2.1.9", add=None):
         path = os.path.join(self.root, "archive.tgz")
         with tarfile.open(path, "w:gz") as tar:
