@@ -123,6 +123,7 @@ class Fault:
         """Make sure that the victim is on Docker, open for pods, and the workload complete; note how all is."""
         self.lab.back_to_docker(self.victim)
         self.lab.wait_for_workload()
+        self.row["on"] = self.lab.made_on(self.victim)
         self.files = node_snapshot.take(self.lab, self.victim)
         self.owners = self.lab.owners()
         self.store = self._store()

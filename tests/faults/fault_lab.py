@@ -151,6 +151,12 @@ class FaultLab(Lab):
         )
         return said.stdout.strip() == "true"
 
+    def made_on(self, node):
+        """Return what a node is made of, in words, for the table."""
+        info = self.get("node", node)["status"]["nodeInfo"]
+        versions = self.on(node, "dpkg-query -W -f '${Package} ${Version}, ' docker.io containerd", check=False)
+        return f"Kubernetes {info['kubeletVersion']}, {versions}{info['osImage']}, kernel {info['kernelVersion']}"
+
     def is_untouched(self, node):
         """Return whether a node is as before any move: open for pods on Docker, and its journal has nothing to undo."""
         if self.safe_state(node)[:2] != (True, "docker"):

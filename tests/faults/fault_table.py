@@ -1,10 +1,14 @@
 """The fault matrix's results: rows gathered in build/faults.json over several runs, and the table made of them.
 
+`python tests/faults/fault_table.py build docs/faults.md` makes the copy for the documentation.
+
 A row is written for a fault that was injected and watched to its end, or says that it FAILED; never for another.
 """
 
 import fcntl
 import json
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -41,3 +45,20 @@ def table(rows):
         )  # fmt: skip
         lines.append("| " + " | ".join(str(cell).replace("|", "/").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def document(rows):
+    """Return the page for the documentation: the table, when it was made and on what."""
+    when = sorted(row["when"][:10] for row in rows)
+    lines = [
+        "",
+        f"Made from {when[0]} to {when[-1]}, on one machine with {os.cpu_count()} cores for all nodes of the lab, by:",
+        "",
+    ]
+    lines += [f"- {made_on}" for made_on in sorted({row["on"] for row in rows if row.get("on")})]
+    head, mark, body = table(rows).partition("\n\n| ")
+    return head + "\n" + "\n".join(lines) + mark + body
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_text(document(json.loads(Path(sys.argv[1], "faults.json").read_text())))
