@@ -63,3 +63,16 @@ def test_the_way_back_of_a_control_plane_needs_no_api(fault):
     assert back.code == 0, back.output[-3000:]
     fault.safe("docker")
     fault.keeps_data()
+
+
+@pytest.mark.fault(None, "the controller killed in the outage of the only control plane")
+@pytest.mark.victim(lambda lab: lab.control_plane)
+def test_the_only_control_plane_comes_back_from_a_run_cut_short(fault):
+    """Its API server is gone with Docker, and with it everything that a new run would ask first."""
+    run = fault.start()
+    run.wait_for_task("kubelet : Stop what is left of Docker, and keep it from starting again")
+    run.kill()
+    fault.injected("while Docker was being stopped")
+    fault.lab.wait_until(lambda: fault.lab.api("get", "--raw", "/healthz") is None, "the API server is gone", 120)
+    again = fault.rerun(unshim_drain_timeout=240, unshim_ready_timeout=300)
+    assert "was cut short: it is completed first" in " ".join(again.output.split())
