@@ -57,9 +57,9 @@ options:
     type: int
     default: 60
   delete_timeout:
-    description: Seconds the pod may take to disappear.
+    description: Seconds the pod may take to disappear. A kubelet with much to do finishes pods late.
     type: int
-    default: 60
+    default: 120
   before:
     description: The RV(pods) of an earlier run on this node, to be compared with its pods now.
     type: dict
@@ -154,7 +154,7 @@ ARGUMENTS = dict(
     runtime={"type": "str", "choices": ["containerd", "docker"], "default": "containerd"},
     timeout={"type": "int", "default": 120},
     network_timeout={"type": "int", "default": 60},
-    delete_timeout={"type": "int", "default": 60},
+    delete_timeout={"type": "int", "default": 120},
     before={"type": "dict"},
 )
 NO_SHELL = "the image has no shell; name one that has with unshim_canary_image"
