@@ -7,7 +7,7 @@ CONTENT = "/var/lib/containerd/io.containerd.content.v1.content"
 EMPTY = f"""
 set -e
 ctr -n k8s.io images ls -q | xargs -r ctr -n k8s.io images rm --sync >/dev/null
-timeout 30 sh -c 'until [ -z "$(find {CONTENT}/blobs -type f)" ]; do sleep 0.2; done'
+timeout 60 sh -c 'until [ -z "$(ctr -n k8s.io content ls -q)" ]; do sleep 0.5; done'
 """
 SMALL = f"""
 {EMPTY}
