@@ -26,8 +26,8 @@ from playbook_process import PlaybookProcess
 # Short, for a test; what a real fleet gets are the defaults.
 SETTINGS = {
     "unshim_soak": 1,
-    "unshim_drain_timeout": 60,
-    "unshim_ready_timeout": 120,
+    "unshim_drain_timeout": 120,
+    "unshim_ready_timeout": 240,
     "unshim_gate_timeout": 60,
 }
 SERVICE = "http://10.96.0.80/"  # workloads/shop.yml
