@@ -1,6 +1,7 @@
 """systemd units, by systemctl. Every failure names the unit and quotes the end of its log."""
 
 import re
+import time
 from typing import Dict
 
 from . import commands
@@ -140,10 +141,12 @@ def daemon_reload():
 
 
 def _change(verb, unit, timeout):
+    began = time.time() - 1  # s; its log has whole seconds
     try:
         commands.run(["systemctl", verb, "--", unit], timeout=timeout)
     except commands.CommandFailed as error:
+        said = telling_log(unit, since=began, lines=8)
         raise NodeError(
-            "Cannot %s the unit %s: %s\nThe end of its log:\n%s" % (verb, unit, error.message, log(unit)),
-            {"unit": unit, "unit_log": log(unit).splitlines()},
+            "Cannot %s the unit %s: %s\nIts log says:\n%s" % (verb, unit, error.message, said),
+            {"unit": unit, "unit_log": said.splitlines()},
         ) from error

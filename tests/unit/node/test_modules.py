@@ -185,8 +185,10 @@ class TestContainerdConfig:
     def test_a_containerd_that_starts_with_the_old_files_no_more_either_is_told_and_started_by_the_next_run(self):
         stand_in = (self.node.bin / "systemctl").read_text().split("\n", 1)[1]
         self.node.program("systemctl", 'case "$1" in restart) echo "Job failed." >&2; exit 1;; esac\n' + stand_in)
+        self.node.program("journalctl", 'echo "Found left-over process 7 in control group"; echo "failed to load TOML"')
         result = self.present(self.config_change("new\n"))
         assert result["failed"] and "does not start with them either" in result["msg"]
+        assert "failed to load TOML" in result["msg"] and "left-over process" not in result["msg"]
         assert result["put_back"] == [str(self.config)] and self.config.read_text() == "old\n"
         self.node.program("systemctl", stand_in)
         again = self.present(self.config_change("new\n"))
