@@ -4,6 +4,11 @@ import copy
 import json
 from pathlib import Path
 
+import pytest
+from ansible.module_utils.unshim_kube import errors
+
+import node_drain
+import node_runtime
 from unshim import drain, registered_anew
 from unshim.node_gate import summarize
 
@@ -76,3 +81,61 @@ def test_it_is_closed_and_opened_as_the_old_one_would_have_been():
     )
     patch, _ = drain.uncordon_patch(closed(summarize(node)))
     assert patch["spec"] == {"unschedulable": None}
+
+
+class Cluster:
+    """Has one node, and takes merge patches of it."""
+
+    server = "https://192.0.2.1:6443"
+
+    def __init__(self, node):
+        self.node = node
+        self.patches = []
+
+    def get(self, path, **_):
+        if self.node is None:
+            raise errors.Refused("no such node", 404)
+        return copy.deepcopy(self.node)
+
+    def list_objects(self, path, **_):
+        return []
+
+    def patch(self, path, patch, **_):
+        patch.get("metadata", {}).pop("resourceVersion", None)
+        self.patches.append(patch)
+        self.node = registered_anew.patched(self.node, patch)
+        return self.node
+
+
+class Module:
+    check_mode = False
+
+    def __init__(self, **params):
+        self.params = params
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+def test_the_wait_closes_it_once_and_tells():
+    known = {**summarize(worker()), "pod_cidrs": ["10.244.7.0/24"]}
+    node = anew(resourceVersion="7")
+    node["spec"]["podCIDR"] = "10.244.9.0/24"
+    cluster, module = Cluster(node), Module(node_name=node["metadata"]["name"], known_as=known)
+    node_runtime.give_back(module, cluster, node)
+    node_runtime.give_back(module, cluster, cluster.node)
+    assert len(cluster.patches) == len(module.warnings) == 1
+    assert cluster.node["spec"]["unschedulable"] is True
+    assert cluster.node["metadata"]["labels"]["shop.local/store"] == "here"
+    assert "registered it anew" in module.warnings[0] and "10.244.9.0/24" in module.warnings[0]
+
+
+def test_a_node_that_is_gone_may_be():
+    cluster = Cluster(None)
+    for state in ("cordoned", "drained"):
+        module = Module(node_name="w1", state=state, timeout=1, reason="", may_be_gone=True)
+        assert node_drain.act(module, cluster)["gone"] is True
+        module.params["may_be_gone"] = False
+        with pytest.raises(errors.NoSuchNode):
+            node_drain.act(module, cluster)
