@@ -52,7 +52,10 @@ class ActionModule(ActionBase):
     def _act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         gate = Gate(arguments, Display().display)
         if self._task.check_mode:
-            reasons = gate.look(lock=False)
+            try:
+                reasons = gate.look(lock=False)
+            except NotBegun as error:
+                reasons = error.details["reasons"]
             said = f"{gate.name} would wait now: {'; '.join(reasons)}" if reasons else f"{gate.name} could begin now."
             return {"may_begin": True, "reasons": reasons, "waited": 0.0, "msg": said}
         try:
@@ -143,7 +146,10 @@ class Gate:
             return [error.message.rstrip(".")]
         leaving = rollout.leaving_pods(pods, question)
         reasons = rollout.exhausted_budgets(budgets, leaving, version)
-        return reasons + rollout.no_room(nodes, pods, leaving, question)
+        no_room = rollout.no_room(nodes, pods, leaving, question)
+        if no_room and rollout.is_whole_cluster(nodes, question):
+            raise NotBegun(f"{self.name} was not begun: {'; '.join(no_room)}.", {"reasons": no_room})
+        return reasons + no_room
 
     _budgets_path = ""
 

@@ -90,12 +90,26 @@ def unshim_failed(hosts: list[str], hostvars: Any) -> list[str]:
     return [host for host in hosts if hostvars[host].get("move_failed")]
 
 
+def unshim_decisions(decisions: list[dict[str, str]]) -> str:
+    """Return the decisions of ``node_drain``, one line for each reason with the pods it is true of."""
+    words = {"evict": "leave", "await": "are leaving", "skip": "stay"}
+    pods: dict[tuple[str, str], list[str]] = {}
+    for decision in decisions:
+        pods.setdefault((decision["action"], decision["reason"]), []).append(decision["pod"])
+    lines = [
+        f"{words.get(action, action)}: {', '.join(names)} ({reason})"
+        for (action, reason), names in sorted(pods.items())
+    ]
+    return "\n".join(lines) or "It has no pods."
+
+
 class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "unshim_blockers": unshim_blockers,
             "unshim_duration": unshim_duration,
             "unshim_former_cri_sockets": unshim_former_cri_sockets,
+            "unshim_decisions": unshim_decisions,
             "unshim_failed": unshim_failed,
             "unshim_members": unshim_members,
             "unshim_node_names": unshim_node_names,

@@ -226,6 +226,11 @@ def no_room(nodes: Iterable[Json], pods: Iterable[Json], leaving: Iterable[Json]
     return [f"{why}; make room, or accept it with unshim_drain_allow_no_room"] if why else []
 
 
+def is_whole_cluster(nodes: Iterable[Json], question: Question) -> bool:
+    """Tell if no node stays open beside the batch: no waiting makes room then."""
+    return {node["metadata"]["name"] for node in nodes} <= {*question.nodes, *question.may_be_down}
+
+
 def stop(failed: Collection[str], max_failed: int) -> str:
     """Return why the run may not go on after a batch, "" if it may.
 

@@ -156,8 +156,10 @@ def explain_no_room(
     if not moving:
         return ""
     if not others:
-        names = ", ".join(sorted(node["metadata"]["name"] for node in every))
-        return f"no node is left for {_names(moving)}: {names} would all be closed"
+        names = sorted(node["metadata"]["name"] for node in every)
+        if len(names) == 1:
+            return f"{names[0]} is the only node of the cluster, so {_names(moving)} could run nowhere else"
+        return f"no node is left for {_names(moving)}: {', '.join(names)} would all be closed"
     free = free_nodes(every, pods, without)
     homeless = []
     # The largest first: what is placed last is what fits anywhere.

@@ -138,6 +138,16 @@ def test_budget_and_room_are_reasons_too(gate):
     assert any("no node is left for shop/a" in reason for reason in reasons)
 
 
+def test_a_cluster_of_one_node_is_not_waited_for(gate):
+    made, _said, module = gate(Cluster([node("w1")], [pod("a")]))
+    began = time.monotonic()
+    with pytest.raises(module.NotBegun, match="w1 is the only node of the cluster"):
+        made.wait()
+    assert time.monotonic() - began < 5
+    made, _said, _ = gate(Cluster([node("w1")], [pod("a")]), allow_no_room=True)
+    assert made.wait() < 5
+
+
 def test_the_pause_file_holds_it_for_as_long_as_it_is_there(gate, tmp_path):
     path = tmp_path / "pause"
     path.touch()

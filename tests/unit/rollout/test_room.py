@@ -91,7 +91,10 @@ def test_host_ports_are_taken_once():
 def test_nodes_that_take_nothing():
     said = why([node("w1"), node("w2", closed=True), node("w3", ready="False")], [], [pod("a")], "w1")
     assert said == "no node is left for shop/a (no requests): none of the others is Ready and takes pods"
-    assert why([node("w1")], [], [pod("a")], "w1") == "no node is left for shop/a (no requests): w1 would all be closed"
+    said = why([node("w1")], [], [pod("a")], "w1")
+    assert said == "w1 is the only node of the cluster, so shop/a (no requests) could run nowhere else"
+    said = why([node("w1"), node("w2")], [], [pod("a")], "w1", "w2")
+    assert said == "no node is left for shop/a (no requests): w1, w2 would all be closed"
 
 
 def test_what_needs_no_room():
