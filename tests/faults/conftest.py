@@ -185,7 +185,7 @@ class Fault:
         for word in words:
             assert word in said, f"{word!r} is not in what the run said:\n{run.output[-5000:]}"
 
-    def safe(self, runtime, seconds=120):
+    def safe(self, runtime, seconds=300):
         """Wait until the victim is safe on ``runtime``; how long that took since the fault goes into the table."""
         seen = None
         deadline = time.monotonic() + seconds

@@ -215,7 +215,7 @@ class FaultLab(Lab):
                 )
         return missing
 
-    def wait_for_workload(self, seconds=120):
+    def wait_for_workload(self, seconds=300):
         """Wait until everything that keeps pods has all of them ready."""
         deadline = time.monotonic() + seconds
         while missing := self.not_running():
