@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
     def _ask_node(self, args: dict[str, Any], task_vars: dict[str, Any], missing: list[str]) -> dict[str, Any]:
         try:
             answer = self._execute_module(
-                module_name="support_bundle",
+                module_name="node_evidence",
                 module_args={name: args[name] for name in NODE_ARGUMENTS},
                 task_vars=task_vars,
             )

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: what a node can tell of a failure. The action plugin of the same name writes it to the controller."""
+"""Documentation of the action plugin support_bundle, which does the work on the controller."""
 
 DOCUMENTATION = r"""
 ---
@@ -7,8 +7,8 @@ module: support_bundle
 short_description: Collect what tells why a node's move failed into one directory on the controller
 description:
   - Makes a directory of its own below O(directory), for the user alone, with the failed task and its result, the node's
-    journal and plan, the last lines of the logs of the kubelet, containerd and Docker, the state of units, containers and
-    changed files, and what the cluster says about the node.
+    journal and plan, what M(node_evidence) finds (the last lines of the logs of the kubelet, containerd and Docker, the
+    state of units, containers and changed files), and what the cluster says about the node.
   - Passwords, tokens and keys are hidden.
   - Never fails, also when the node or the API server cannot be reached; what is missing is said in its RV(missing).
   - Changes nothing on the node.
@@ -99,29 +99,3 @@ missing:
   elements: str
   sample: ["the node's own part: it could not be reached"]
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.unshim_node import evidence, module_run
-
-# The node's part; the action plugin calls it with these.
-ARGUMENTS = {
-    "endpoint": {"type": "str", "required": True},
-    "lines": {"type": "int", "default": 300},
-    "seconds": {"type": "int", "default": 40},
-    "journal_root": module_run.JOURNAL_ROOT_OPTION,
-}
-
-
-def act(module):
-    params = module.params
-    return dict(
-        evidence.collect(params["lines"], params["seconds"], params["endpoint"], params["journal_root"]), changed=False
-    )
-
-
-def main():
-    module_run.run(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), act)
-
-
-if __name__ == "__main__":
-    main()
