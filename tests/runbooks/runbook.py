@@ -58,12 +58,7 @@ def blocks(name):
 
 def variables(name):
     """Return the variables that a runbook asks its reader to set."""
-    return {
-        word
-        for block in blocks(name)
-        if "variables" in block.words
-        for word in re.findall(r"(\w+)=", block.text)
-    }
+    return {word for block in blocks(name) if "variables" in block.words for word in re.findall(r"(\w+)=", block.text)}
 
 
 def sections(name):
