@@ -4,7 +4,7 @@ import pytest
 
 CONTENT = "/var/lib/containerd/io.containerd.content.v1.content"
 # Images that an earlier move has left would not come again; those of a node on Docker are nobody's there.
-EMPTY = f"""
+EMPTY = """
 set -e
 ctr -n k8s.io images ls -q | xargs -r ctr -n k8s.io images rm --sync >/dev/null
 timeout 60 sh -c 'until [ -z "$(ctr -n k8s.io content ls -q)" ]; do sleep 0.5; done'
