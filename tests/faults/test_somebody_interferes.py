@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-READ_ONLY = "mount --rbind /etc /etc && mount -o remount,ro,bind /etc"
+# Private: else what is mounted inside, such as hosts and resolv.conf in a container, would go with it in the end.
+READ_ONLY = "mount --rbind /etc /etc && mount --make-rprivate /etc && mount -o remount,ro,bind /etc"
 
 
 @pytest.mark.representative
