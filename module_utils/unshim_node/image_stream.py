@@ -349,7 +349,9 @@ def stream(save: List[str], load: List[str]) -> int:
             if process.returncode != 0
         ]
         if failed:
-            raise NodeError("The images were not moved; run again. %s" % " ".join(failed))
+            full = any("no space left on device" in one for one in failed)
+            todo = "free some space on the file system named here, and run again" if full else "run again"
+            raise NodeError("The images were not moved; %s. %s" % (todo, " ".join(failed)))
         return count
 
 

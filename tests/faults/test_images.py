@@ -40,7 +40,7 @@ def test_disk_full(fault):
     # Looked at, containerd's directory has room: it is the one below it that fills.
     fault.injected("while images came to containerd, which had been seen to have room")
     run = fault.migrate()
-    fault.failed(run, "no space left on device")
+    fault.failed(run, "free some space", "no space left on device")
     fault.safe("docker")
     fault.keeps_data()
     assert fault.lab.journal(fault.victim)["state"] == "docker"

@@ -159,6 +159,13 @@ class TestStream(unittest.TestCase):
             image_stream.stream(["sh", "-c", save], ["sh", "-c", load])
         return str(raised.exception)
 
+    def test_a_full_disk_is_told_with_what_to_do(self):
+        load = "head -c 10 >/dev/null; echo 'ctr: write /var/lib/containerd/data: no space left on device' >&2; exit 1"
+        with self.assertRaises(NodeError) as caught:
+            image_stream.stream(["head", "-c", "5000000", "/dev/zero"], ["sh", "-c", load])
+        self.assertIn("free some space on the file system named here, and run again", str(caught.exception))
+        self.assertIn("write /var/lib/containerd/data: no space left on device", str(caught.exception))
+
     def test_saving_fails(self):
         said = self.failure("echo part; echo lost a layer >&2; exit 3", "cat; trap '' TERM; cat")
         self.assertIn("`docker save` returned 3: lost a layer", said)
