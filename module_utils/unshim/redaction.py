@@ -18,7 +18,9 @@ HIDDEN = "***"
 MINIMUM = 6  # characters; a shorter known secret would be hidden in half of all words
 _NAME = r"[\w.-]*?(?:passw(?:or)?d|passwd|secret|token|api-?key|access-?key|client-key-data|credentials?)|auth"
 #: name = "value", name: value, "name": "value", --name=value
-_PAIR = re.compile(rf"""(?i)(?<![\w.-])(["']?(?:{_NAME})["']?\s*[:=]\s*)("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s,;"'}}\]]+)""")
+_PAIR = re.compile(
+    rf"""(?i)(?<![\w.-])(["']?(?:{_NAME})["']?\s*[:=]\s*)("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s,;"'}}\]]+)"""
+)
 _USERINFO = re.compile(r"://([^/@\s\"':]*):([^/@\s\"']+)@")
 _BARE_USERINFO = re.compile(r"(?i)(proxy[\"']?\s*[:=]\s*[\"']?)[^/@\s\"']+@")
 _LOOKS_SECRET = (

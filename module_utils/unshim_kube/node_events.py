@@ -51,7 +51,9 @@ def _line(event: Json) -> str:
     about = event.get("involvedObject") or {}
     thing = "/".join(filter(None, [about.get("kind", ""), about.get("namespace", ""), about.get("name", "")]))
     said = " ".join(str(event.get("message") or "").split())
-    return f"{_time(event)} {event.get('type', '')} {thing} {event.get('reason', '')} x{event.get('count') or 1}: {said}\n"
+    return (
+        f"{_time(event)} {event.get('type', '')} {thing} {event.get('reason', '')} x{event.get('count') or 1}: {said}\n"
+    )
 
 
 def _pod(pod: Json) -> Json:
