@@ -7,8 +7,8 @@ lives; each such path is named here.
 DIRECTORIES = "/etc /usr/local /opt /root /lib/systemd /usr/lib/modules-load.d /usr/lib/sysctl.d /var/lib/kubelet /var/lib/unshim /var/spool/cron"
 
 # Changes by itself: pods' own directories and kubelet's checkpoints; journald and resolvers' links; systemd's random
-# seed; the cache of the dynamic linker, which dpkg triggers rewrite.
-LEFT_OUT = "/var/lib/kubelet/pods /var/lib/kubelet/plugins /var/lib/kubelet/device-plugins /var/lib/kubelet/cpu_manager_state /etc/resolv.conf /etc/mtab"
+# seed; the cache of the dynamic linker, which dpkg triggers rewrite; what kubectl remembers of the API for ten minutes.
+LEFT_OUT = "/var/lib/kubelet/pods /var/lib/kubelet/plugins /var/lib/kubelet/device-plugins /var/lib/kubelet/cpu_manager_state /etc/resolv.conf /etc/mtab /root/.kube/cache"
 
 SCRIPT = f"""
 set -u
