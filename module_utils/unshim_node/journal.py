@@ -372,7 +372,10 @@ class Journal(object):
         lines = ["kubectl drain NODE --ignore-daemonsets"] if pods_may_have_moved else []
         lines.append("systemctl stop kubelet")
         if pods_may_have_moved:
-            lines.append("ctr -n k8s.io tasks ls -q | xargs -r ctr -n k8s.io tasks rm -f")
+            # containerd deletes some of them first, which rm takes for a failure; what it prints in the end is left.
+            lines.append(
+                "ctr -n k8s.io tasks ls -q | xargs -r ctr -n k8s.io tasks rm -f; sleep 3; ctr -n k8s.io tasks ls -q"
+            )
         for path, record in sorted(data["files"].items()):
             name = shlex.quote(path)
             if record["existed"]:
@@ -383,6 +386,10 @@ class Journal(object):
                 )
             else:
                 lines.append("rm -f %s" % name)
+        made = {one for record in data["files"].values() for one in record["missing_directories"]}
+        if made:  # the innermost first; one that somebody else uses stays
+            names = " ".join(shlex.quote(one) for one in sorted(made, reverse=True))
+            lines.append("rmdir %s 2>/dev/null || true" % names)
         # Sockets before services, and containerd before Docker, which uses it; the kubelet comes last of all.
         units = sorted(data["units"], key=lambda unit: (unit.startswith("cri-"), unit.endswith(".service"), unit))
         units = [unit for unit in units if not unit.startswith("kubelet")]

@@ -283,7 +283,7 @@ class TestFilesRemembered(WithRoot):
 
     def test_the_commands_by_hand_work(self):
         self.write("old\n", mode=0o600)
-        new = os.path.join(self.directory, "it's new")
+        new = os.path.join(self.directory, "not there yet", "it's new")
         node = self.load()
         self.put(node, "old\n", "ours\n")
         self.put(node, None, "ours\n", new)
@@ -298,7 +298,7 @@ class TestFilesRemembered(WithRoot):
         wanted = [
             "kubectl drain NODE --ignore-daemonsets",
             "systemctl stop kubelet",
-            "ctr -n k8s.io tasks ls -q | xargs -r ctr -n k8s.io tasks rm -f",
+            "ctr -n k8s.io tasks ls -q | xargs -r ctr -n k8s.io tasks rm -f; sleep 3; ctr -n k8s.io tasks ls -q",
             "rm -f /etc/systemd/system/docker.service.d/90-unshim-retired.conf",
             "systemctl daemon-reload",
             "systemctl unmask docker.service",
@@ -317,7 +317,7 @@ class TestFilesRemembered(WithRoot):
         subprocess.check_call(["sh", "-ec", "\n".join(line for line in lines if not line.startswith(programs))])
         self.assertEqual(self.read(), "old\n")
         self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
-        self.assertFalse(os.path.exists(new))
+        self.assertFalse(os.path.exists(os.path.dirname(new)))
         # The next move begins anew, and keeps the copies of this one.
         node = self.load()
         self.assertEqual((node.state, node.generation, node.warnings), ("docker", 2, []))
