@@ -37,11 +37,9 @@ import fault_table
 import node_snapshot
 from fault_lab import ROOT, FaultLab
 from node_watch import NodeWatch
+from planned_changes import LEFT, LEFTOVERS, is_planned
 
 STRIKE = (Path(__file__).parent / "strike.py").read_text()
-
-# What a rolled-back move leaves, and may: its own records.
-LEFT = ("file /var/lib/unshim",)
 
 
 def pytest_configure(config):
@@ -290,25 +288,6 @@ class Fault:
 
 
 # Names of temporary files of ours, where we write any.
-LEFTOVERS = """
-find /etc /var/lib/kubelet /var/lib/unshim /opt /usr/local /lib/systemd /var/lib/dpkg -xdev \\( -name '.unshim-*' -o -name '.archives-*' \
-  -o -name '*.unshim-link' \\) -not -path '/var/lib/kubelet/pods/*' 2>/dev/null
-true
-"""
-
-# Beside the files in the journal: what the switch makes of Docker's units, and directories' own lines.
-UNITS = ("unit docker.service", "unit docker.socket", "unit containerd.service", "unit kubelet.service", "kubelet")
-
-
-def is_planned(key, planned):
-    if key in UNITS or key.startswith("package "):
-        return True
-    path = key.removeprefix("file ")
-    if path in planned or any(other.startswith(path + "/") for other in planned):
-        return True
-    return path.startswith("/etc/systemd/system/") and "docker" in path
-
-
 @pytest.fixture
 def fault(lab, request):
     number, name = request.node.get_closest_marker("fault").args

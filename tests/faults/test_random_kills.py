@@ -11,8 +11,7 @@ import time
 
 import node_snapshot
 import pytest
-
-from conftest import LEFT, LEFTOVERS, is_planned
+from planned_changes import LEFT, LEFTOVERS, is_planned
 
 IS_FULL = bool(os.environ.get("UNSHIM_FULL"))
 KILLS = 20 if IS_FULL else 3
