@@ -10,10 +10,11 @@ from xml.etree import ElementTree
 EXPECTED = (
     "unit",
     "default/nodes",
-    "matrix/refused",
+    "matrix/air_gapped+refused",
     "matrix/machine+nodes",
-    "matrix/machine+nodes+restarted",
+    "matrix/machine+nodes+removed+restarted",
     "migrate/on_docker",
+    "migrate/moving",
     "migrate/nodes+on_containerd",
     "migrate/rolled_back",
     "migrate/migrated_again+nodes",
@@ -21,6 +22,7 @@ EXPECTED = (
     "carry_over/on_docker",
     "carry_over/nodes+on_containerd",
     "carry_over/rolled_back",
+    "rolling/rolling",
 )
 
 
