@@ -21,6 +21,11 @@ class Run:
         return recap(self.output)
 
 
+def plain(output):
+    """Return output on one line, with apostrophes as they were before YAML doubled them."""
+    return " ".join(output.split()).replace("''", "'")
+
+
 def recap(output):
     """Return {host: {"ok": n, "changed": n, ...}} from the PLAY RECAP of a run."""
     hosts = {}

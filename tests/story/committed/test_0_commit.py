@@ -1,7 +1,7 @@
 """Docker is removed from one worker, by the runbook; its containers run on. Named to run first in its phase."""
 
 import node_snapshot
-from lab import recap
+from lab import plain, recap
 
 NODE = "unshim-w1"
 
@@ -16,7 +16,7 @@ def test_check_mode_tells_all_and_removes_nothing(lab, runbook):
         "-/run/docker.sock (socket)",
         "MB of Docker's data stay",
     ):
-        assert line in said.output, line
+        assert line in plain(said.output), line
     assert node_snapshot.changes(before, node_snapshot.take(lab, NODE)) == {}
 
 

@@ -1,7 +1,7 @@
 """The committed worker is restarted and comes back; then Docker's data goes, too. Named to run last in its phase."""
 
 import restarts
-from lab import recap
+from lab import plain, recap
 
 NODE = "unshim-w1"
 
@@ -13,7 +13,7 @@ def test_it_comes_back(lab):
 def test_dockers_data_goes_when_asked(lab, runbook):
     tasks = lab.containerd_tasks(NODE)
     (said,) = runbook("commit", "Delete Docker's data", node=NODE)
-    assert "of Docker's data in /var/lib/docker were deleted" in " ".join(said.output.split())
+    assert "of Docker's data in /var/lib/docker were deleted" in plain(said.output)
     assert lab.on(NODE, "ls -A /var/lib/docker") == ""
     assert lab.containerd_tasks(NODE) == tasks
 
