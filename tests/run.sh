@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
-rm -rf build/junit build/story build/carry_over
+rm -rf build/junit build/story build/carry_over build/rolling build/faults build/faults.json build/faults.md
 mkdir -p build/junit
 timings=()
 if [ "${1:-}" = --full ]; then export UNSHIM_FULL=1; fi
@@ -50,6 +50,12 @@ part "molecule: default" molecule test -s default
 part "molecule: matrix" molecule test -s matrix
 part "molecule: migrate" molecule test -s migrate
 part "molecule: carry_over" molecule test -s carry_over
+if [ -n "${UNSHIM_FULL:-}" ]; then
+  # One lab for both: the faults leave every node on Docker, and the rolling move takes them all.
+  part "molecule: faults" molecule test -s faults --destroy=never
+  part "molecule: rolling" molecule test -s rolling --destroy=never
+  part "remove their machines" molecule destroy -s rolling
+fi
 part "nothing is left" nothing_is_left
 if [ "$(docker volume ls -q | sort)" != "$volumes" ]; then
   echo "FAILED: volumes were left behind" >&2
