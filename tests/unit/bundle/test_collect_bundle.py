@@ -32,7 +32,7 @@ def run(tmp_path, directory, *arguments, connection="ssh"):
     (tmp_path / "hosts").write_text(f"one ansible_connection={connection} ansible_host=127.0.0.1 ansible_port=1\n")
     done = subprocess.run(
         ["ansible-playbook", "-i", str(tmp_path / "hosts"), str(playbook), *arguments],
-        text=True, capture_output=True, check=False, cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "400"},
+        text=True, capture_output=True, check=False, cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "400", "ANSIBLE_SSH_RETRIES": "0"},
     )  # fmt: skip
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
