@@ -18,7 +18,8 @@ How to add a fault::
 
 Before the test the victim is on Docker and the workload complete; after it rollback.yml brings it back there and the files
 are compared with those before the test. Rows are in build/faults.json and build/faults.md, outputs in build/faults/.
-A fault after which requests to the Service may fail says ``fault.service_may_fail = True``. ``fault.lab`` is the lab.
+A fault after which requests to the Service may fail says ``fault.service_may_fail = True``. In each test that passes the
+watcher has to have seen every budget kept, and at no moment more than one node closed for pods. ``fault.lab`` is the lab.
 """
 
 import json
@@ -33,6 +34,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "story")]
 
+import cluster_watch
 import fault_table
 import node_snapshot
 from fault_lab import ROOT, FaultLab
@@ -126,6 +128,7 @@ class Fault:
         self.files = node_snapshot.take(self.lab, self.victim)
         self.owners = self.lab.owners()
         self.store = self._store()
+        self.lab.start_watcher()
         self.began = time.time()
         self._watch = NodeWatch(self.lab, self.victim)
 
@@ -261,11 +264,18 @@ class Fault:
                 changed = {key: values for key, values in changed.items() if not key.startswith(self.may_differ)}
                 assert changed == {}, "after the rollback not as before the fault"
                 assert undone == [], undone
+                self._promises_kept()
         except BaseException as error:
             passed, problem = False, problem or f"at the end: {error}"
             raise
         finally:
             self._write_row(passed, problem)
+
+    def _promises_kept(self):
+        seen = cluster_watch.records(self.lab, self.began)
+        assert any(record["kind"] == "alive" for record in seen), "the watcher saw nothing"
+        assert cluster_watch.too_many_closed(seen, 1) == [], "more than one node was closed for pods"
+        assert cluster_watch.broken_budgets(seen) == [], "a disruption budget was not respected"
 
     def _all(self, actions):
         problems = []
@@ -279,9 +289,9 @@ class Fault:
     def _write_row(self, passed, problem):
         if self.number is None:
             return
-        data = (
-            f"kept ({len(self._checked)} checks, and after the rollback)" if passed and self._checked else "not proved"
-        )
+        checks = len(self._checked)
+        looked = f"looked at {checks} time{'s' if checks > 1 else ''}, and after the rollback"
+        data = f"kept ({looked})" if passed and checks else "not proved"
         first = (re.split(r"\n", problem.strip()) or [""])[0][:200]
         self.row.update(data=data, result="as it must be" if passed else f"FAILED: {first}")
         fault_table.add(ROOT / "build", self.row)

@@ -19,6 +19,7 @@ from ansible.vars.manager import VariableManager
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "story"))
 
+import cluster_watch
 from cluster_api import ClusterApi
 from lab import Lab
 from playbook_process import PlaybookProcess
@@ -76,13 +77,6 @@ class FaultLab(Lab):
     def run(self, playbook, *arguments, limit=None, settings=None, seconds=1200):
         """Run one of unshim's playbooks to its end and return the Run."""
         return self.start(playbook, *arguments, limit=limit, settings=settings).finish(seconds)
-
-    # The cluster
-
-    def apply(self, manifest):
-        """Create or change the objects of a YAML text."""
-        command = [self.root / "build/lab/kubectl", "--kubeconfig", self.root / self.kubeconfig, "apply", "-f", "-"]
-        subprocess.run(command, input=manifest, text=True, capture_output=True, check=True)
 
     # Waiting
 
@@ -155,7 +149,8 @@ class FaultLab(Lab):
         """Return what a node is made of, in words, for the table."""
         info = self.get("node", node)["status"]["nodeInfo"]
         versions = self.on(node, "dpkg-query -W -f '${Package} ${Version}, ' docker.io containerd", check=False)
-        return f"Kubernetes {info['kubeletVersion']}, {versions}{info['osImage']}, kernel {info['kernelVersion']}"
+        kernel = info["kernelVersion"].partition("-")[0]
+        return f"Kubernetes {info['kubeletVersion']}, {versions}{info['osImage']}, kernel {kernel}"
 
     def is_untouched(self, node):
         """Return whether a node is as before any move: open for pods on Docker, and its journal has nothing to undo."""
@@ -228,10 +223,17 @@ class FaultLab(Lab):
 
     def start_prober(self):
         """Ask the Service all the time, from now on."""
-        if "prober" not in self.on(self.control_plane, "systemctl list-units --no-legend 'unshim-prober-service*'"):
-            self.on(self.control_plane, "rm -f /var/tmp/unshim-prober-*.log")
+        self._start("unshim-prober-service*", "/var/tmp/unshim-prober-*.log", "start_probers.yml")
+
+    def start_watcher(self):
+        """Watch the closed nodes and the disruption budgets all the time, from now on."""
+        self._start("unshim-watch-cluster*", cluster_watch.LOG, "start_watcher.yml")
+
+    def _start(self, units, logs, playbook):
+        if "unshim" not in self.on(self.control_plane, f"systemctl list-units --state=active --no-legend '{units}'"):
+            self.on(self.control_plane, f"systemctl reset-failed '{units}'; rm -f {logs}", check=False)
             subprocess.run(
-                ["ansible-playbook", "-i", self.inventory, "molecule/_lab/start_probers.yml"],
+                ["ansible-playbook", "-i", self.inventory, f"molecule/_lab/{playbook}"],
                 cwd=self.root, check=True, capture_output=True,
             )  # fmt: skip
 

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+FAULTS = set(range(1, 31))
 HEAD = ("#", "fault", "where it was injected", "end state", "to a safe state", "data", "result", "when")
 
 
@@ -57,7 +58,9 @@ def document(rows):
     ]
     lines += [f"- {made_on}" for made_on in sorted({row["on"] for row in rows if row.get("on")})]
     head, mark, body = table(rows).partition("\n\n| ")
-    return head + "\n" + "\n".join(lines) + mark + body
+    absent = sorted(FAULTS - {row["number"] for row in rows})
+    end = [f"\nNot run to their end yet: {', '.join(map(str, absent))}.\n"] if absent else []
+    return "".join([head, "\n", "\n".join(lines), mark, body, *end])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "molecule" / "_lab"))
 
 import watch_cluster
+from watch_cluster import broken_budgets, too_many_closed
 
 LOG = "/var/tmp/unshim-watch-cluster.log"
 
@@ -37,6 +38,6 @@ def assert_promises_kept(lab, closed_at_most, since=0.0):
         f"watched {seen[-1]['time'] - seen[0]['time']:.0f} s: at most {most} closed, {len(evictions)} pods with a budget left"
     )
     assert most, "nothing happened that the watcher should have seen"
-    assert watch_cluster.too_many_closed(seen, closed_at_most) == []
-    assert watch_cluster.broken_budgets(seen) == []
+    assert too_many_closed(seen, closed_at_most) == []
+    assert broken_budgets(seen) == []
     return most, len(evictions)
