@@ -472,7 +472,7 @@ def take_back(originals, journal, was_active, reload):
         else:
             systemd.stop(containerd.UNIT)
     except NodeError as error:  # the first cause is what has to be told; the note stays, for the next run
-        return taken, error.message
+        return taken, "\n".join([error.message] + ["It cannot read " + one for one in containerd.rejected_files()])
     journal.note(PENDING, None)
     return taken, ""
 

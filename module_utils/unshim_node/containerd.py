@@ -1,16 +1,21 @@
 """containerd as a service: check a configuration, load what the kernel needs, and say why CRI does not answer."""
 
+import glob
 import os
 import re
 import stat
 import tempfile
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from . import commands, files, systemd
 from .errors import NodeError
 
 UNIT = "containerd.service"
+CONFIG = "/etc/containerd/config.toml"
 DEFAULT_ROOT = "/var/lib/containerd"
+# Enough to find the file that a message is about; what is read from configuration for a plan goes through a TOML parser.
+IMPORTS = re.compile(r"^imports\s*=\s*\[(.*?)\]", re.MULTILINE | re.DOTALL)
+QUOTED = re.compile(r"""["']([^"']+)["']""")
 
 
 def check_config(text: str) -> None:
@@ -32,6 +37,33 @@ def check_config(text: str) -> None:
             "The installed containerd rejects the new configuration, so nothing was changed: %s" % said,
             {"rc": result.rc},
         )
+
+
+def rejected_files(path: str = CONFIG) -> List[str]:
+    """Return, for each file that containerd reads and cannot, its path and why; 1.x does not name it by itself.
+
+    Args:
+        path: of its configuration; the files that this one imports are looked at, too.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            patterns = [one for array in IMPORTS.findall(stream.read()) for one in QUOTED.findall(array)]
+    except OSError as error:
+        return ["%s: %s" % (path, error.strerror)]
+    # A relative one is meant from the directory of the file that imports it.
+    imported = [found for one in patterns for found in glob.glob(os.path.join(os.path.dirname(path), one))]
+    # With an imported file that is broken, the one that imports it is rejected as well.
+    return rejections(sorted(imported)) or rejections([path])
+
+
+def rejections(paths: List[str]) -> List[str]:
+    """Return "path: why" for each of these files that containerd cannot read as its configuration."""
+    said = []
+    for path in paths:
+        result = commands.run(["containerd", "--config", path, "config", "dump"], timeout=30, check=False)
+        if result.rc != 0:
+            said.append("%s: %s" % (path, commands.last_lines(result.err or result.out, 3)))
+    return said
 
 
 def check_socket(socket: str) -> None:

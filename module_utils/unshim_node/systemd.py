@@ -26,6 +26,8 @@ LOG_LINES = 15  # shown
 READ_LINES = 500  # looked through
 LINE_LENGTH = 400
 # klog (the kubelet) marks a line by its first letter, logrus (containerd) by level=.
+LAST_WORDS = 3  # lines
+NO_LOG = "(its log is empty)"
 FATAL = re.compile(r"^F\d{4} |level=(fatal|panic)|^panic: |unknown (flag|shorthand)")
 TELLING = re.compile(r"^E\d{4} |level=(error|warning)|\b(error|failed|exited)\b", re.IGNORECASE)
 
@@ -46,14 +48,16 @@ def active(unit: str) -> bool:
     return show(unit)["ActiveState"] in ("active", "activating", "reloading")
 
 
-def log(unit, lines=LOG_LINES, since=None, pid=None):
+def log(unit, lines=LOG_LINES, since=None, pid=None, own=False):
     """Return the last lines of the unit's log, or what prevented reading it.
 
     Args:
         since: a Unix time.
         pid: only what this process wrote.
+        own: only what the unit's processes wrote, not what systemd says of it.
     """
-    argv = ["journalctl", "--no-pager", "-o", "cat", "-u", unit, "-n", str(lines)]
+    which = ["_SYSTEMD_UNIT=" + unit] if own else ["-u", unit]
+    argv = ["journalctl", "--no-pager", "-q", "-o", "cat", "-n", str(lines)] + which
     if since is not None:
         argv.append("--since=@%d" % int(since))
     if pid:
@@ -62,12 +66,20 @@ def log(unit, lines=LOG_LINES, since=None, pid=None):
         result = commands.run(argv, timeout=30, check=False)
     except NodeError as error:
         return "(no log: %s)" % error.message
-    return result.out.strip("\n") or "(its log is empty)"
+    return result.out.strip("\n") or NO_LOG
 
 
 def telling_log(unit, since=None, pid=None, lines=LOG_LINES):
-    """Return those of the unit's last lines that tell of an error; if there are none, simply its last lines."""
-    return telling_lines(log(unit, READ_LINES, since, pid), lines)
+    """Return those of the unit's last lines that tell of an error; if there are none, simply its last lines.
+
+    Where its own processes said nothing that looks like one, their last words, and what systemd says of it.
+    """
+    own = log(unit, READ_LINES, since, pid, own=True)
+    if own == NO_LOG:
+        return telling_lines(log(unit, READ_LINES, since, pid), lines)
+    if FATAL.search(own) or TELLING.search(own):
+        return telling_lines(own, lines)
+    return telling_lines(own, LAST_WORDS) + "\n" + telling_lines(log(unit, READ_LINES, since, pid), lines - LAST_WORDS)
 
 
 def telling_lines(text, count=LOG_LINES):

@@ -75,6 +75,7 @@ def test_sandbox_image_missing(fault):
 @pytest.mark.fault(None, "the sandbox image is in neither store")
 def test_sandbox_image_in_neither_store(fault):
     image = fault.on("docker images --format '{{.Repository}}:{{.Tag}}' | grep /pause:").split()[0]
+    fault.on(EMPTY)
     address = fault.lab.address(fault.lab.registry)
     rule = f"OUTPUT -d {address} -p tcp --dport 5000 -j REJECT"
     fault.on(f"iptables -w -I {rule}; docker tag {image} lab-kept:1; docker rmi --force --no-prune {image}")

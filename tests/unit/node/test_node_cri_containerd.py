@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from unshim_node import cri, grpc_call
+from unshim_node import containerd, cri, grpc_call
 
 CONFIG = """
 version = 2
@@ -54,6 +54,35 @@ class Containerd(object):
         for mount in reversed(mounts):
             subprocess.call(["umount", mount])
         shutil.rmtree(self.directory)
+
+
+@unittest.skipIf(MISSING, "needs " + " and ".join(MISSING))
+class TestRejectedFiles(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.write("conf.d/10-site.toml", "version = 2\n")
+        self.root = self.write("config.toml", 'version = 2\nimports = ["%s/conf.d/*.toml"]\n' % self.directory)
+
+    def write(self, name, text):
+        path = os.path.join(self.directory, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as stream:
+            stream.write(text)
+        return path
+
+    def test_none(self):
+        self.assertEqual(containerd.rejected_files(self.root), [])
+
+    def test_an_imported_file_is_named_and_not_the_one_that_imports_it(self):
+        broken = self.write("conf.d/90-site.toml", "version = [\n")
+        (said,) = containerd.rejected_files(self.root)
+        self.assertTrue(said.startswith(broken + ": "), said)
+
+    def test_the_configuration_itself(self):
+        self.write("config.toml", "version = [\n")
+        (said,) = containerd.rejected_files(self.root)
+        self.assertTrue(said.startswith(self.root + ": "), said)
 
 
 @unittest.skipIf(MISSING, "needs " + " and ".join(MISSING))
