@@ -86,10 +86,15 @@ def test_pod_that_ignores_sigterm(fault):
     lab.wait_until(
         lambda: not lab.get("pods", "-n", "shop", "--field-selector", f"metadata.name={name}")["items"], "gone"
     )
-    # Another may have come to the node since it is open again; this one hears nothing either.
-    lab.kubectl("-n", "shop", "delete", "deployment", "stubborn")
-    fault.owners.pop("Deployment/shop/stubborn")
+    # Another may have come to the node since it is open again; this one hears nothing either. Nobody makes a third one.
+    lab.kubectl("-n", "shop", "scale", "deployment", "stubborn", "--replicas=0")
+    lab.wait_until(
+        lambda: all(one["spec"]["replicas"] == 0 for one in lab.get("rs", "-n", "shop", "-l", "app=stubborn")["items"]),
+        "its ReplicaSet wants none",
+    )
     for one in lab.get("pods", "-n", "shop", "-l", "app=stubborn")["items"]:
         lab.kubectl("-n", "shop", "delete", "pod", one["metadata"]["name"], "--force", "--grace-period=0")
+    lab.kubectl("-n", "shop", "delete", "deployment", "stubborn")
+    fault.owners.pop("Deployment/shop/stubborn")
     fault.on("docker ps -q --filter label=io.kubernetes.container.name=stubborn | xargs -r docker kill", check=False)
     fault.rerun()
