@@ -14,7 +14,7 @@ spec:
 STUBBORN = """
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: stubborn, namespace: shop}
+metadata: {name: stubborn, namespace: shop, labels: {lab: stubborn}}
 spec:
   replicas: 1
   selector: {matchLabels: {app: stubborn}}
@@ -65,9 +65,7 @@ def test_pod_that_ignores_sigterm(fault):
     lab.apply(
         STUBBORN.replace("VICTIM", fault.victim).replace("IMAGE", f"{lab.registry}:5000/busybox:1.35")
     )  # fmt: skip
-    fault.undo(
-        lambda: lab.kubectl("-n", "shop", "delete", "deployment", "stubborn", "--ignore-not-found", "--wait=false")
-    )
+    fault.undo(lambda: take_away(lab))
     lab.wait_for_workload()
     fault.owners = lab.owners()
     (pod,) = lab.get("pods", "-n", "shop", "-l", "app=stubborn")["items"]
@@ -86,15 +84,19 @@ def test_pod_that_ignores_sigterm(fault):
     lab.wait_until(
         lambda: not lab.get("pods", "-n", "shop", "--field-selector", f"metadata.name={name}")["items"], "gone"
     )
-    # Another may have come to the node since it is open again; this one hears nothing either. Nobody makes a third one.
-    lab.kubectl("-n", "shop", "scale", "deployment", "stubborn", "--replicas=0")
-    lab.wait_until(
-        lambda: all(one["spec"]["replicas"] == 0 for one in lab.get("rs", "-n", "shop", "-l", "app=stubborn")["items"]),
-        "its ReplicaSet wants none",
-    )
-    for one in lab.get("pods", "-n", "shop", "-l", "app=stubborn")["items"]:
-        lab.kubectl("-n", "shop", "delete", "pod", one["metadata"]["name"], "--force", "--grace-period=0")
-    lab.kubectl("-n", "shop", "delete", "deployment", "stubborn")
+    # Another may have come to the node since it is open again; this one hears nothing either.
+    take_away(lab)
     fault.owners.pop("Deployment/shop/stubborn")
-    fault.on("docker ps -q --filter label=io.kubernetes.container.name=stubborn | xargs -r docker kill", check=False)
     fault.rerun()
+
+
+def take_away(lab):
+    """Remove all that is stubborn, without a grace period; nobody makes another pod meanwhile."""
+    if lab.get("deployments", "-n", "shop", "-l", "lab=stubborn")["items"]:
+        lab.kubectl("-n", "shop", "scale", "deployment", "stubborn", "--replicas=0")
+    sets = ("rs", "-n", "shop", "-l", "app=stubborn")
+    lab.wait_until(lambda: all(one["spec"]["replicas"] == 0 for one in lab.get(*sets)["items"]), "nobody wants it")
+    lab.kubectl("-n", "shop", "delete", "pod", "-l", "app=stubborn", "--force", "--grace-period=0")
+    lab.kubectl("-n", "shop", "delete", "deployment", "stubborn", "--ignore-not-found")
+    for node in lab.workers:
+        lab.on(node, "docker ps -q --filter label=io.kubernetes.container.name=stubborn | xargs -r docker kill", False)
