@@ -79,7 +79,7 @@ class EtcdMembers:
                 ["docker", "exec", "-i", self.lab.control_plane, "sh", "-s"],
                 input=CERTIFICATE.format(name=name, address=self.addresses[name]).encode(), capture_output=True, check=True,
             ).stdout  # fmt: skip
-            listed = self.call("cluster/member/add", peerURLs=[f"{url}:2380"])["members"]
+            listed = self._add(f"{url}:2380")
             peers = [f"{one.get('name') or name}={peer}" for one in listed for peer in one["peerURLs"]]
             docker(
                 "create", "--name", name, "--hostname", name, "--label", LABEL, "--network", "unshim-lab",
@@ -95,6 +95,17 @@ class EtcdMembers:
             docker("cp", "-", f"{name}:/", input=_below(archive, "certificates"))
             docker("start", name)
             self.wait_for(name)
+
+    def _add(self, peer, seconds=60):
+        """Return the members with a new one; etcd takes none until all have been connected for 5 s."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self.call("cluster/member/add", peerURLs=[peer])["members"]
+            except RuntimeError as error:
+                if "unhealthy cluster" not in str(error) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(1)
 
     def wait_for(self, name, seconds=60):
         """Wait until a member is in the cluster and says that it is healthy."""
