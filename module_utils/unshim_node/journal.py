@@ -48,6 +48,7 @@ LOCK_WAIT = 300.0
 # docker_units.drop_in_path
 RETIRED = "/etc/systemd/system/%s.d/90-unshim-retired.conf"
 RECORD_SUFFIX = ".unshim.json"  # beside each backup: its record, should the journal lose it
+CUT_SHORT = "cut short: the process that did this ended in the middle of it"
 
 
 class Journal(object):
@@ -153,6 +154,8 @@ class Journal(object):
             return False
         self._data["state"] = state
         self._data["timeline"].append({"event": state, "time": _now()})
+        if state == "verified":
+            self._settle_steps()
         self._save()
         return True
 
@@ -453,7 +456,14 @@ class Journal(object):
         """Say of the steps that were cut short that they were; who had begun them would still have the lock."""
         for step in self._data["steps"]:
             if step["status"] == "started":
-                step.update(status="failed", message="cut short: the process that did this ended in the middle of it")
+                step.update(status="failed", message=CUT_SHORT)
+
+    def _settle_steps(self):
+        """Call those steps done that were cut short and had come about all the same, so that no later run did them again."""
+        last = {step["name"]: step for step in self._data["steps"]}
+        for step in last.values():
+            if step["message"] == CUT_SHORT:
+                step.update(status="done", finished=_now(), message=CUT_SHORT + "; a later run proved the node")
 
     def wait_for_others(self):
         """Wait until nobody else changes this node, if anybody ever did, and be the only one from then on.

@@ -1,5 +1,6 @@
 """The journal: the first original wins, every crash leaves something to go on from, two runs never write at once."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -410,6 +411,24 @@ class TestCrashes(WithRoot):
         self.assertEqual(node.steps[0]["status"], "failed")
         self.assertIn("cut short", node.steps[0]["message"])
         self.assertEqual(node.steps[0]["finished"], None)
+
+    def test_a_step_that_was_cut_short_and_never_needed_again_is_done_once_the_node_is_proved(self):
+        node = self.load()
+        begun = [node.step("move images", "switch"), None]
+        begun[0].__enter__()
+        node = self.again(node)  # killed
+        begun[1] = node.step("stop the kubelet", "switch")
+        begun[1].__enter__()
+        node = self.again(node)
+        with node.step("move images", "switch"):
+            pass
+        with contextlib.suppress(ValueError), node.step("retire Docker", "switch"):
+            raise ValueError("it did not end")
+        node.set_state("switched")
+        self.assertEqual([step["status"] for step in node.steps], ["failed", "failed", "done", "failed"])
+        node.set_state("verified")
+        self.assertEqual([step["status"] for step in node.steps], ["failed", "done", "done", "failed"])
+        self.assertIn("cut short", node.steps[1]["message"])
 
     def test_what_was_written_before_a_crash_is_known_as_ours(self):
         for generation, written in ((1, None), (2, "ours once")):
