@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unshim.workloads.manifests import read
-from unshim.workloads.model import Document, Problem
+from unshim.workloads.model import Document, Problem, printable
 
 SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
@@ -23,15 +23,15 @@ def read_all(paths: list[str]) -> tuple[list[Document], list[Problem]]:
             try:
                 text = sys.stdin.buffer.read().decode() if file == STDIN else Path(file).read_bytes().decode()
             except OSError as error:
-                problems.append(Problem(f"It cannot be read: {error.strerror}.", file))
+                problems.append(Problem(f"It cannot be read: {error.strerror}.", printable(file)))
                 continue
             except UnicodeDecodeError as error:
                 line = error.object.count(b"\n", 0, error.start) + 1
-                problems.append(Problem("It is not UTF-8.", file, line))
+                problems.append(Problem("It is not UTF-8.", printable(file), line))
                 continue
             if file.endswith(".json") and not ('"kind"' in text and '"apiVersion"' in text):
                 continue  # a package.json and its like
-            found, wrong = read(text, "standard input" if file == STDIN else file)
+            found, wrong = read(text, "standard input" if file == STDIN else printable(file))
             documents += found
             problems += wrong
     return documents, problems

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unshim import __version__
 from unshim.workloads import allow_list, manifest_types, outputs
-from unshim.workloads.model import Document, Problem, Report, ScanSettings
+from unshim.workloads.model import Document, Problem, Report, ScanSettings, printable
 from unshim.workloads.scan import scan
 
 from . import manifest_files
@@ -95,7 +95,7 @@ def _manifests(options: argparse.Namespace) -> tuple[list[Document], list[Proble
     documents, problems = manifest_files.read_all(options.manifests)
     if options.namespace:
         documents = [one for one in documents if one.namespace in ("", *options.namespace)]
-    return documents, problems, f"manifests in {', '.join(options.manifests)}"
+    return documents, problems, printable(f"manifests in {', '.join(options.manifests)}")
 
 
 def _cluster(options: argparse.Namespace) -> tuple[list[Document], list[Problem], str]:

@@ -55,7 +55,7 @@ def parse(text: str, file: str) -> list[Entry]:
         raise AllowListError(f"{where}: it is not valid YAML: {getattr(error, 'problem', None) or error}.") from None
     if root is None:
         return []
-    if not isinstance(data, dict) or set(data) != {"allow"} or not isinstance(data["allow"] or [], list):
+    if not isinstance(data, dict) or set(data) != {"allow"} or not isinstance(data["allow"], list | None):
         raise AllowListError(f"{file}:1: an allow-list is one key, allow, with a list; docs/scan.md shows one.")
     nodes = root.value[0][1].value if isinstance(root, yaml.MappingNode) else []
     return [

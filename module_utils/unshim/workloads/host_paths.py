@@ -63,7 +63,10 @@ def is_socket(path: str) -> bool:
 
 
 def holds_socket(path: str) -> bool:
-    """True for a directory that one of Docker's sockets is in."""
+    """True for a directory that one of Docker's sockets is in.
+
+    /var is none: what a pod sees of /var/run there is a link, which leads into the pod's own /run.
+    """
     return not is_socket(path) and any(is_below(socket, path) for socket in SOCKETS)
 
 

@@ -34,6 +34,17 @@ def version_of(image: str) -> Version | None:
         return None
 
 
+def is_older(image: str, since: Version) -> bool | None:
+    """True if the tag says a version before ``since``; None if it does not tell: ``7`` may be 7.1 or 7.60."""
+    version = version_of(image)
+    if version is None:
+        return None
+    said, needed = version.release, since.release
+    if len(said) < len(needed) and said == needed[: len(said)]:
+        return None
+    return version < since
+
+
 def is_repository(image: str, suffix: str) -> bool:
     """True if the repository is ``suffix`` or ends with it: mirrors keep the end of a name."""
     repository = repository_of(image)

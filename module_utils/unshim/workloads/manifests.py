@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from .model import Document, Path, Problem
+from .model import Document, Path, Problem, printable
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _START = re.compile(r"(?m)^---(?=\s|$)")
@@ -43,7 +43,7 @@ def read(text: str, file: str, node: str = "") -> tuple[list[Document], list[Pro
             problems.append(_problem(error, piece, file, first_line))
             continue
         except (ValueError, RecursionError, OverflowError) as error:  # a date that is none, nesting without end
-            problems.append(Problem(f"It cannot be read as YAML: {str(error)[:200]}.", file, first_line))
+            problems.append(Problem(printable(f"It cannot be read as YAML: {str(error)[:200]}."), file, first_line))
             continue
         documents += _objects(value, root, (), file, first_line, node)
     return documents, problems
@@ -68,12 +68,13 @@ def _problem(error: yaml.YAMLError, piece: str, file: str, first_line: int) -> P
     mark = getattr(error, "problem_mark", None)
     line = first_line + mark.line if mark else first_line
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
-    if "\0" in piece or "special characters" in str(error):
+    if isinstance(error, yaml.reader.ReaderError):
+        line = first_line + piece.count("\n", 0, error.position)
         what = "a character that YAML does not allow"
     hint = ""
     if _MARK.search(piece):
         hint = " It looks like a chart's template: scan what helm template prints."
-    return Problem(f"It is not valid YAML: {what}.{hint}", file, line)
+    return Problem(printable(f"It is not valid YAML: {what}.{hint}"), file, line)
 
 
 def _objects(value: Any, root: yaml.Node, path: Path, file: str, first_line: int, node: str) -> Iterator[Document]:

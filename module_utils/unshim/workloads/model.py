@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,6 +110,14 @@ class WorkloadFinding(Finding):
     node: str = ""
     fingerprint: str = ""  # of rule, object, field and value: the same in a file and in a cluster
     allowed: str = ""  # why the allow-list lets it pass; "" : it does not
+
+
+#: What no terminal, and no file in UTF-8, should be given: control characters and halves of surrogate pairs.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def fingerprint(rule: str, key: str, path: str, value: str) -> str:

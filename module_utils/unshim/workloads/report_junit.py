@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from .model import Report, WorkloadFinding
+from .model import Report, WorkloadFinding, printable
 from .registry import RULES
-
-#: What XML 1.0 cannot hold.
-_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(report: Report, fail_on: Sequence[str] = ("block",)) -> str:
@@ -26,14 +22,14 @@ def render(report: Report, fail_on: Sequence[str] = ("block",)) -> str:
             tests += 1
             if finding.severity in fail_on:
                 failures += 1
-                failure = ElementTree.SubElement(case, "failure", type=rule.id, message=_clean(finding.message))
-                failure.text = _clean(_told(finding))
+                failure = ElementTree.SubElement(case, "failure", type=rule.id, message=printable(finding.message))
+                failure.text = printable(_told(finding))
             else:
-                ElementTree.SubElement(case, "system-out").text = _clean(_told(finding))
+                ElementTree.SubElement(case, "system-out").text = printable(_told(finding))
         for finding in allowed:
             tests += 1
             skipped += 1
-            ElementTree.SubElement(_case(suite, name, finding), "skipped", message=_clean(finding.allowed))
+            ElementTree.SubElement(_case(suite, name, finding), "skipped", message=printable(finding.allowed))
         if not met and not allowed:
             tests += 1
             ElementTree.SubElement(suite, "testcase", classname=name, name="no object", time="0")
@@ -41,9 +37,9 @@ def render(report: Report, fail_on: Sequence[str] = ("block",)) -> str:
         tests += 1
         errors += 1
         case = ElementTree.SubElement(
-            suite, "testcase", classname="unshim.unreadable", name=_clean(f"{problem.file}:{problem.line}"), time="0"
+            suite, "testcase", classname="unshim.unreadable", name=printable(f"{problem.file}:{problem.line}"), time="0"
         )
-        ElementTree.SubElement(case, "error", type="unreadable", message=_clean(problem.message))
+        ElementTree.SubElement(case, "error", type="unreadable", message=printable(problem.message))
     counts = {"tests": tests, "failures": failures, "errors": errors, "skipped": skipped}
     for key, number in counts.items():
         suite.set(key, str(number))
@@ -54,10 +50,10 @@ def render(report: Report, fail_on: Sequence[str] = ("block",)) -> str:
 
 
 def _case(suite: ElementTree.Element, classname: str, finding: WorkloadFinding) -> ElementTree.Element:
-    name = _clean(f"{finding.object}: {finding.field}")
+    name = printable(f"{finding.object}: {finding.field}")
     case = ElementTree.SubElement(suite, "testcase", classname=classname, name=name, time="0")
     if finding.file:
-        case.set("file", _clean(finding.file))
+        case.set("file", printable(finding.file))
         case.set("line", str(finding.line))
     return case
 
@@ -65,7 +61,3 @@ def _case(suite: ElementTree.Element, classname: str, finding: WorkloadFinding) 
 def _told(finding: WorkloadFinding) -> str:
     where = f"{finding.file}:{finding.line}\n" if finding.file else ""
     return f"{where}{finding.message}\n{finding.remedy}"
-
-
-def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from .images import is_repository, name_of, version_of
+from .images import is_older, is_repository, name_of
 from .model import Hit, Json, Path, Rule, ScanSettings
 from .pod_specs import PodSpec
 from .texts import config_texts, lines
@@ -99,10 +99,10 @@ def check_pod(pod: PodSpec, _settings: ScanSettings) -> Iterator[Hit]:
         path = (*container.path, "image")
         for agent in AGENTS:
             if any(is_repository(container.image, name) for name in agent.repositories):
-                version = version_of(container.image)
-                if agent.since is None or (version is not None and version < agent.since):
+                older = True if agent.since is None else is_older(container.image, agent.since)
+                if older:
                     yield Hit("agent-needs-docker", path, container.image)
-                elif version is None:
+                elif older is None:
                     yield Hit("agent-version-unknown", path, container.image)
         is_npd = "node-problem-detector" in name_of(container.image)
         for word_path, word in container.words():

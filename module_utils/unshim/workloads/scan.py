@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..redaction import redact
-from .model import Document, Hit, ScanSettings, WorkloadFinding, fingerprint, shown_path
+from .model import Document, Hit, ScanSettings, WorkloadFinding, fingerprint, printable, shown_path
 from .owners import without_offspring
 from .pod_specs import PodSpec, pod_specs
 from .registry import BY_ID, OBJECT_CHECKS, POD_CHECKS
@@ -41,21 +41,22 @@ def _hits(document: Document, pods: Sequence[PodSpec], settings: ScanSettings) -
 
 def _finding(document: Document, hit: Hit) -> WorkloadFinding:
     rule = BY_ID[hit.rule]
-    field = shown_path(hit.path)
-    value = shortened(redact(hit.value))
+    field = printable(shown_path(hit.path))
+    value = printable(shortened(redact(hit.value)))
+    key = printable(document.key)
     place = f" (static pod of node {document.node})" if document.node else ""
     return WorkloadFinding(
         id=rule.id,
         severity=rule.severity,
-        message=f"{document.key}{place} {rule.title}: {field} is {value!r}.",
+        message=f"{key}{place} {rule.title}: {field} is {value!r}.",
         remedy=rule.instead,
-        object=document.key,
+        object=key,
         field=field,
         value=value,
-        file=document.file,
+        file=printable(document.file),
         line=document.line_of(hit.path),
         node=document.node,
-        fingerprint=fingerprint(rule.id, document.key, field, value),
+        fingerprint=fingerprint(rule.id, key, field, value),
     )
 
 

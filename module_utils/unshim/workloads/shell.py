@@ -77,11 +77,12 @@ def _logical_lines(script: str) -> Iterator[str]:
             continue
         if not waiting and line.lstrip().startswith("#"):
             continue
-        waiting = f"{waiting}\n{line}" if waiting else line
+        waiting += line
         if waiting.endswith("\\"):
             waiting = waiting[:-1] + " "
             continue
         if _is_open(waiting) and len(waiting) < 20_000:
+            waiting += "\n"
             continue
         here = re.search(r"<<-?\s*(['\"]?)(\w+)\1", waiting)
         if here:
@@ -89,7 +90,8 @@ def _logical_lines(script: str) -> Iterator[str]:
         yield waiting
         waiting = ""
     if waiting:
-        yield waiting
+        # A quote that nothing closes (a here-document's apostrophe, say): line by line, so that no command is lost.
+        yield from waiting.split("\n")
 
 
 def _is_open(line: str) -> bool:
@@ -125,12 +127,14 @@ def _command(words: list[str], depth: int) -> Iterator[list[str]]:
     rest = words[1:]
     yield [program, *rest]
     if program in SHELLS:
-        for index, word in enumerate(rest):
-            if word.startswith("-") and not word.startswith("--") and "c" in word:
-                yield from _script("\n".join(rest[index + 1 : index + 2]), depth + 1)
-                return
-            if not word.startswith(("-", "+")):
-                return
+        index = 0
+        has_script = False
+        while index < len(rest) and rest[index].startswith(("-", "+")):
+            word = rest[index]
+            has_script |= word.startswith("-") and not word.startswith("--") and "c" in word
+            index += 2 if "o" in word and not word.startswith("--") else 1  # -o pipefail
+        if has_script and index < len(rest):
+            yield from _script(rest[index], depth + 1)
     elif program in _RUNNERS:
         yield from _run_by(program, rest, depth)
 

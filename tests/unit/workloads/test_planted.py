@@ -60,6 +60,7 @@ def test_what_is_found_is_what_was_planted(objects, found):
 
 def test_every_rule_has_planted_objects_and_look_alikes(objects):
     """As many look-alikes as planted objects in all, and one at least of each for every rule."""
+    assert sum(bool(labels(one, LOOKS_LIKE)) for one in objects) >= sum(bool(labels(one, FINDS)) for one in objects)
     for rule in RULES:
         assert any(rule.id in labels(document, FINDS) for document in objects), rule.id
         assert any(rule.id in labels(document, LOOKS_LIKE) for document in objects), rule.id
