@@ -40,6 +40,7 @@ POD_CHECKS: tuple[Callable[[PodSpec, ScanSettings], Iterator[Hit]], ...] = (
 )
 OBJECT_CHECKS: tuple[Callable[[Json, ScanSettings], Iterator[Hit]], ...] = (
     rules_mounts.check_object,
+    rules_commands.check_object,
     rules_agents.check_object,
     rules_logs.check_object,
     rules_metrics.check_object,

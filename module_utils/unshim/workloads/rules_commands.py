@@ -85,6 +85,18 @@ def check_pod(pod: PodSpec, _settings: ScanSettings) -> Iterator[Hit]:
                 yield Hit("docker-command", path, _at(container.spec, path[len(container.path) :]))
 
 
+def check_object(data: Json, _settings: ScanSettings) -> Iterator[Hit]:
+    """The Actions Runner Controller of summerwind.dev runs a daemon beside each runner unless told not to (its docs, dockerEnabled)."""
+    if data.get("kind") not in ("Runner", "RunnerDeployment", "RunnerReplicaSet", "RunnerSet"):
+        return
+    path: Path = ("spec",) if data["kind"] in ("Runner", "RunnerSet") else ("spec", "template", "spec")
+    spec: object = data
+    for part in path:
+        spec = spec.get(part) if isinstance(spec, dict) else None
+    if isinstance(spec, dict) and spec.get("dockerEnabled", True) is not False:
+        yield Hit("docker-in-docker", (*path, "dockerEnabled"), str(spec.get("dockerEnabled", "true, by default")))
+
+
 def _hook_commands(container: Container) -> Iterator[tuple[Path, str]]:
     lifecycle = container.spec.get("lifecycle")
     for name in HOOKS:

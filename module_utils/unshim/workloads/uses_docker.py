@@ -62,10 +62,15 @@ def container_commands(container: Container) -> list[tuple[Path, str]]:
     lines = [(path, word) for path, word in words if path[-1] in ("script", "source")]
     array = [(path, word) for path, word in words if path[-1] not in ("script", "source")]
     found = [(path, one) for path, script in lines for one in docker_commands_of_script(script)]
-    for one in docker_commands([word for _, word in array]):
+    run = [word for _, word in array]
+    if name_of(container.image) == "docker" and not container.spec.get("command"):
+        run.insert(
+            0, "docker"
+        )  # the image's entrypoint puts it before a subcommand: docker-library/docker docker-entrypoint.sh
+    for one in docker_commands(run):
         # The word that holds it: the script behind -c, or the program itself.
         client = one.split()[0]
-        path = next((path for path, word in array if client in word), array[0][0])
+        path = next((path for path, word in array if client in word), array[0][0] if array else container.path)
         found.append((path, one))
     return found
 
