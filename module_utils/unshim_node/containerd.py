@@ -28,15 +28,22 @@ def check_config(text: str) -> None:
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(text.encode("utf-8"))
-        result = commands.run(["containerd", "--config", path, "config", "dump"], timeout=30, check=False)
+        said = rejection(path)
     finally:
         os.unlink(path)
-    if result.rc != 0:
-        said = commands.last_lines(result.err or result.out, 3).replace(path, "the new configuration")
+    if said:
         raise NodeError(
-            "The installed containerd rejects the new configuration, so nothing was changed: %s" % said,
-            {"rc": result.rc},
+            "The installed containerd rejects the new configuration, so nothing was changed: %s"
+            % said.replace(path, "the new configuration")
         )
+
+
+def rejection(path: str) -> str:
+    """Return why the installed containerd cannot read a file as its configuration, "" if it can."""
+    result = commands.run(["containerd", "--config", path, "config", "dump"], timeout=30, check=False)
+    if not result.rc:
+        return ""
+    return commands.last_lines(result.err or result.out, 3) or "it returned %d and printed nothing" % result.rc
 
 
 def rejected_files(path: str = CONFIG) -> List[str]:
@@ -53,17 +60,11 @@ def rejected_files(path: str = CONFIG) -> List[str]:
     # A relative one is meant from the directory of the file that imports it.
     imported = [found for one in patterns for found in glob.glob(os.path.join(os.path.dirname(path), one))]
     # With an imported file that is broken, the one that imports it is rejected as well.
-    return rejections(sorted(imported)) or rejections([path])
-
-
-def rejections(paths: List[str]) -> List[str]:
-    """Return "path: why" for each of these files that containerd cannot read as its configuration."""
-    said = []
-    for path in paths:
-        result = commands.run(["containerd", "--config", path, "config", "dump"], timeout=30, check=False)
-        if result.rc != 0:
-            said.append("%s: %s" % (path, commands.last_lines(result.err or result.out, 3)))
-    return said
+    for paths in (sorted(imported), [path]):
+        said = {one: rejection(one) for one in paths}
+        if any(said.values()):
+            return ["%s: %s" % (one, why) for one, why in said.items() if why]
+    return []
 
 
 def check_socket(socket: str) -> None:

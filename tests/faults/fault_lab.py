@@ -48,6 +48,7 @@ class FaultLab(Lab):
         self.registry = groups["registry"][0]
         variables = VariableManager(loader, inventory).get_vars(host=inventory.get_host(self.control_plane))
         self.kubeconfig = str(Templar(loader, variables=variables).template(variables["unshim_kubeconfig"]))
+        self.largest_batch = max(one for one in variables.get("unshim_batches", [1]) if isinstance(one, int))
         self._runs = 0
         self._cluster = None
         super().__init__(root)

@@ -63,5 +63,17 @@ def document(rows):
     return "".join([head, "\n", "\n".join(lines), mark, body, *end])
 
 
+def random_kills(directory):
+    """Return the story of the last run of test_random_kills.py that passed, "" if there is none."""
+    records = sorted(directory.glob("faults/random-kills-*.txt"), key=lambda path: path.stat().st_mtime)
+    if not records:
+        return ""
+    seed, *story = records[-1].read_text().splitlines()
+    lines = ["", "## Killed at random", "", f"`test_random_kills.py` with {seed}; what was killed, and when:", ""]
+    return "\n".join([*lines, *(f"- {one}" for one in story)]) + "\n"
+
+
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(document(json.loads(Path(sys.argv[1], "faults.json").read_text())))
+    build = Path(sys.argv[1])
+    rows = json.loads((build / "faults.json").read_text())
+    Path(sys.argv[2]).write_text(document(rows) + random_kills(build))

@@ -2,12 +2,14 @@
 killed, too, as by a node's own trouble; nobody puts anything back. The next run has to go on from there."""
 
 import pytest
+from images_left import FORGET
 
 FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
 
 
 @pytest.mark.fault(2, "controller killed during the image import")
 def test_during_image_import(fault):
+    fault.on(FORGET)
     run = fault.start()
     run.wait_for_task("images : Move the images of this node's pods to containerd")
     fault.lab.wait_for_step(fault.victim, "move images to containerd")

@@ -1,16 +1,11 @@
 """Faults around images: no disk left for them, and a sandbox image that is nowhere."""
 
 import pytest
+from images_left import FORGET
 
 CONTENT = "/var/lib/containerd/io.containerd.content.v1.content"
-# Images that an earlier move has left would not come again; those of a node on Docker are nobody's there.
-EMPTY = """
-set -e
-ctr -n k8s.io images ls -q | xargs -r ctr -n k8s.io images rm --sync >/dev/null
-timeout 60 sh -c 'until [ -z "$(ctr -n k8s.io content ls -q)" ]; do sleep 0.5; done'
-"""
 SMALL = f"""
-{EMPTY}
+{FORGET}
 mkdir -p /run/lab-small /var/lib/unshim
 mount -t tmpfs -o size=64m tmpfs /run/lab-small
 mkdir -p /run/lab-small/content /run/lab-small/unshim
@@ -22,7 +17,7 @@ mount --bind /run/lab-small/unshim /var/lib/unshim
 # The journal goes to the disk before its mount does.
 NORMAL = f"""
 mountpoint -q /run/lab-small || exit 0
-{EMPTY}
+{FORGET}
 mkdir -p /run/lab-disk
 mount --bind / /run/lab-disk
 rm -rf /run/lab-disk/var/lib/unshim/*
@@ -75,7 +70,7 @@ def test_sandbox_image_missing(fault):
 @pytest.mark.fault(None, "the sandbox image is in neither store")
 def test_sandbox_image_in_neither_store(fault):
     image = fault.on("docker images --format '{{.Repository}}:{{.Tag}}' | grep /pause:").split()[0]
-    fault.on(EMPTY)
+    fault.on(FORGET)
     address = fault.lab.address(fault.lab.registry)
     rule = f"OUTPUT -d {address} -p tcp --dport 5000 -j REJECT"
     fault.on(f"iptables -w -I {rule}; docker tag {image} lab-kept:1; docker rmi --force --no-prune {image}")

@@ -9,6 +9,7 @@ import random
 import subprocess
 import time
 
+import cluster_watch
 import node_snapshot
 import pytest
 from planned_changes import LEFT, LEFTOVERS, is_planned
@@ -43,6 +44,7 @@ def nodes(lab):
     for node in nodes:
         lab.back_to_docker(node)
     lab.wait_for_workload()
+    lab.start_watcher()
     yield nodes
     for node in nodes:
         lab.back_to_docker(node)
@@ -78,6 +80,7 @@ def test_a_killed_run_is_gone_on_with(lab, nodes):
     limit = None if IS_FULL else ",".join(nodes)
     before = {node: node_snapshot.take(lab, node) for node in nodes}
     store, owners, killed, in_a_row = store_of(lab), lab.owners(), 0, 0
+    began = time.time()
     while killed < KILLS:
         where, ended = kill_at_random(lab, dice, limit)
         story.append(where)
@@ -98,6 +101,7 @@ def test_a_killed_run_is_gone_on_with(lab, nodes):
             if killed < KILLS:  # once more, from Docker
                 for node in nodes:
                     lab.back_to_docker(node)
+    cluster_watch.assert_nothing_broken(cluster_watch.records(lab, began), lab.largest_batch)
     (lab.records / f"random-kills-{seed}.txt").write_text("\n".join(story) + "\n")
 
 

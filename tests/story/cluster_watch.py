@@ -38,6 +38,12 @@ def assert_promises_kept(lab, closed_at_most, since=0.0):
         f"watched {seen[-1]['time'] - seen[0]['time']:.0f} s: at most {most} closed, {len(evictions)} pods with a budget left"
     )
     assert most, "nothing happened that the watcher should have seen"
-    assert too_many_closed(seen, closed_at_most) == []
-    assert broken_budgets(seen) == []
+    assert_nothing_broken(seen, closed_at_most)
     return most, len(evictions)
+
+
+def assert_nothing_broken(seen, closed_at_most):
+    """The same of these records alone: the watcher may have been blind for a while, as when the API server was away."""
+    assert any(record["kind"] == "alive" for record in seen), "the watcher saw nothing"
+    assert too_many_closed(seen, closed_at_most) == [], f"more than {closed_at_most} closed for pods"
+    assert broken_budgets(seen) == [], "a disruption budget was not respected"
