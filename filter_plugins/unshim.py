@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim import plan_text, reboot, records, timeline
 from unshim.facts import Facts
 from unshim.plan_model import Plan
+from unshim.workloads import static_pods
 
 
 def unshim_plan_text(plan: dict[str, Any]) -> str:
@@ -85,6 +86,19 @@ def unshim_node_names(hosts: list[str], hostvars: Any) -> list[str]:
     return [(plan or {}).get("node_name") or host for host, plan in plans.items()]
 
 
+def unshim_scanned_nodes(hosts: list[str], hostvars: Any) -> list[dict[str, Any]]:
+    """Return hosts as ``workload_scan`` takes its nodes, from their facts; a host without facts was not seen."""
+    nodes = []
+    for host in hosts:
+        known = hostvars[host].get("ansible_facts") or {}
+        name = (known.get("runtime_plan") or {}).get("node_name") or host
+        if known.get("runtime"):
+            nodes.append(static_pods.node_of(name, records.from_data(Facts, known["runtime"])))
+        else:
+            nodes.append(static_pods.ScannedNode(name, seen=False))
+    return [records.to_data(node) for node in nodes]
+
+
 def unshim_failed(hosts: list[str], hostvars: Any) -> list[str]:
     """Return those of some hosts whose move failed in this run."""
     return [host for host in hosts if hostvars[host].get("move_failed")]
@@ -117,6 +131,7 @@ class FilterModule:
             "unshim_plan_summary": unshim_plan_summary,
             "unshim_plan_text": unshim_plan_text,
             "unshim_reboot": unshim_reboot,
+            "unshim_scanned_nodes": unshim_scanned_nodes,
             "unshim_timeline": unshim_timeline,
             "unshim_verified_for": unshim_verified_for,
         }

@@ -4,3 +4,5 @@ It runs on the controller (Python 3.11+) and is imported by action plugins, filt
 What runs on a node lives in the sibling package ``unshim_node`` (Python 3.6+), what talks to the Kubernetes API in
 ``unshim_kube``.
 """
+
+__version__ = "0.1.0"  # pyproject.toml has the same

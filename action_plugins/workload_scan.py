@@ -1,0 +1,119 @@
+"""The action behind the module ``workload_scan``: read the cluster, and what is known of its nodes; find what needs Docker."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
+from unshim import __version__, records
+from unshim.workloads import allow_list, manifest_types, outputs, report_json, report_text, static_pods
+from unshim.workloads.model import Report, ScanSettings
+from unshim.workloads.scan import scan
+from unshim_kube import action_run
+from unshim_kube.errors import KubeError
+
+
+class ActionModule(ActionBase):
+    """See library/workload_scan.py for the documentation."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(
+            {
+                **action_run.CLUSTER_OPTIONS,
+                "namespaces": {"type": "list", "elements": "str", "default": []},
+                "nodes": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": {
+                        "node": {"type": "str", "required": True},
+                        "docker_root": {"type": "str", "default": ""},
+                        "manifests": {"type": "dict", "default": {}},
+                        "seen": {"type": "bool", "default": True},
+                    },
+                },
+                "allow_list": {"type": "path", "default": ""},
+                "manifest_types": {"type": "path", "default": ""},
+                "report_dir": {"type": "path", "default": ""},
+            }
+        )
+        result.update(action_run.outcome("workload_scan", lambda: self._act(arguments)))
+        return result
+
+    def _act(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        try:
+            report = report_of(arguments)
+        except (allow_list.AllowListError, manifest_types.ManifestTypesError) as error:
+            raise KubeError(str(error)) from None
+        changed = (
+            write(report, Path(arguments["report_dir"]), self._task.check_mode) if arguments["report_dir"] else False
+        )
+        return {
+            "changed": changed,
+            "report": report_json.data(report),
+            "text": report_text.render(report),
+            "msg": report_text.summary(report),
+        }
+
+
+def report_of(arguments: dict[str, Any]) -> Report:
+    from unshim_kube import workload_objects
+
+    entries = (
+        allow_list.parse(read(arguments["allow_list"]), arguments["allow_list"]) if arguments["allow_list"] else []
+    )
+    types_file = arguments["manifest_types"]
+    types = manifest_types.parse(read(types_file), types_file) if types_file else {}
+    nodes = [records.from_data(static_pods.ScannedNode, one) for one in arguments["nodes"]]
+    on_nodes, problems = static_pods.documents(nodes)
+    api = action_run.connect(arguments)
+    documents, not_read = workload_objects.read(api, arguments["namespaces"])
+    settings = ScanSettings(docker_roots=static_pods.docker_roots(nodes), manifest_types=types)
+    findings, specs = scan([*on_nodes, *documents], settings)
+    kept, allowed, notes = allow_list.apply(findings, entries, datetime.date.today())
+    return Report(
+        f"the cluster at {api.server}",
+        len(documents) + len(on_nodes),
+        specs,
+        tuple(kept),
+        tuple(allowed),
+        (*problems, *not_read),
+        tuple(notes),
+    )
+
+
+def read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise KubeError(f"{path} cannot be read on the controller: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise KubeError(f"{path} is not UTF-8.") from None
+
+
+def write(report: Report, directory: Path, check_mode: bool) -> bool:
+    """Write the report in every form; return if that changed, or would change, a file."""
+    changed = False
+    for form, name in outputs.FILE_NAMES.items():
+        text = outputs.render(report, form, __version__)
+        path = directory / name
+        try:
+            if path.is_file() and path.read_text(encoding="utf-8") == text:
+                continue
+            changed = True
+            if not check_mode:
+                directory.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise KubeError(f"{path} cannot be written on the controller: {error.strerror}.") from None
+    return changed
