@@ -9,10 +9,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from api_server import ApiServer
+from planted_data import DATA
 
 from unshim.workloads.manifests import read
-
-DATA = Path(__file__).parents[2] / "data/workloads"
 
 
 def planted_objects():

@@ -9,8 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-
-from conftest import DATA
+from planted_data import DATA
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs/schemas/findings.schema.json").read_text())

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conftest import DATA
+from planted_data import DATA
 
 ROOT = Path(__file__).parents[3]
 TYPES = str(DATA / "manifest_types.json")
