@@ -86,6 +86,14 @@ def test_one_that_was_cordoned_before_stays_so(restore):
     assert "The node stays cordoned, as it was before." in said
 
 
+def test_one_that_was_cordoned_before_stays_so_after_its_way_back(restore):
+    said, _ = restore(
+        migration_journal={"changed": False, "state": "switched"},
+        node_drain={"changed": True, "was_unschedulable": True},
+    )
+    assert "The node was put back on Docker and stays cordoned, as it was before." in said
+
+
 def test_a_node_that_cannot_be_opened(restore):
     said, _ = restore(node_drain={"failed": True, "msg": "the API server is away"})
     assert "could not be opened for pods: the API server is away" in said and "kubectl uncordon one" in said
