@@ -55,7 +55,10 @@ def test_the_way_back_of_a_control_plane_needs_no_api(fault):
     subprocess.run(["iptables", "-I", *rule], check=True, capture_output=True)
     fault.injected("after the switch")
     fault.failed(
-        run.finish(), "could not be put back either", "the API server is away", "playbooks/rollback.yml --limit"
+        run.finish(),
+        "could not be put back either",
+        'Then "Wait for the node to be Ready on Docker, with its own pods back" failed: The Kubernetes API server',
+        "playbooks/rollback.yml --limit",
     )
     assert fault.on("systemctl is-active docker kubelet").split() == ["active", "active"]
     assert fault.on("docker ps --format '{{.Names}}' | grep -c k8s_kube-apiserver").strip() == "1"
