@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim import __version__, records
 from unshim.workloads import allow_list, manifest_types, outputs, report_json, report_text, static_pods
 from unshim.workloads.model import Report, ScanSettings
-from unshim.workloads.scan import scan
+from unshim.workloads.scan import reported
 from unshim_kube import action_run
 from unshim_kube.errors import KubeError
 
@@ -79,16 +79,13 @@ def report_of(arguments: dict[str, Any]) -> Report:
     api = action_run.connect(arguments)
     documents, not_read = workload_objects.read(api, arguments["namespaces"])
     settings = ScanSettings(docker_roots=static_pods.docker_roots(nodes), manifest_types=types)
-    findings, specs = scan([*on_nodes, *documents], settings)
-    kept, allowed, notes = allow_list.apply(findings, entries, datetime.date.today())
-    return Report(
+    return reported(
         f"the cluster at {api.server}",
-        len(documents) + len(on_nodes),
-        specs,
-        tuple(kept),
-        tuple(allowed),
-        (*problems, *not_read),
-        tuple(notes),
+        [*on_nodes, *documents],
+        settings,
+        entries,
+        [*problems, *not_read],
+        datetime.date.today(),
     )
 
 

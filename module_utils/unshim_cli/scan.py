@@ -11,7 +11,7 @@ from pathlib import Path
 from unshim import __version__
 from unshim.workloads import allow_list, manifest_types, outputs
 from unshim.workloads.model import Document, Problem, Report, ScanSettings, printable
-from unshim.workloads.scan import scan
+from unshim.workloads.scan import reported
 
 from . import manifest_files
 
@@ -83,9 +83,8 @@ def _report(options: argparse.Namespace) -> Report:
     )
     documents, problems, source = _cluster(options) if options.cluster else _manifests(options)
     roots = tuple(dict.fromkeys(("/var/lib/docker", *options.docker_root)))
-    findings, specs = scan(documents, ScanSettings(docker_roots=roots, manifest_types=types))
-    kept, allowed, notes = allow_list.apply(findings, entries, datetime.date.today())
-    return Report(source, len(documents), specs, tuple(kept), tuple(allowed), tuple(problems), tuple(notes))
+    settings = ScanSettings(docker_roots=roots, manifest_types=types)
+    return reported(source, documents, settings, entries, problems, datetime.date.today())
 
 
 def _manifests(options: argparse.Namespace) -> tuple[list[Document], list[Problem], str]:

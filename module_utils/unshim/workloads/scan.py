@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Sequence
 
 from ..redaction import redact
-from .model import Document, Hit, ScanSettings, WorkloadFinding, fingerprint, printable, shown_path
+from . import allow_list
+from .model import (
+    Document,
+    Hit,
+    Problem,
+    Report,
+    ScanSettings,
+    WorkloadFinding,
+    fingerprint,
+    printable,
+    shown_path,
+)
 from .owners import without_offspring
 from .pod_specs import PodSpec, pod_specs
 from .registry import BY_ID, OBJECT_CHECKS, POD_CHECKS
 
 LONGEST_VALUE = 160
 _ORDER = {"block": 0, "warn": 1, "info": 2}
+
+
+def reported(
+    source: str,
+    documents: Sequence[Document],
+    settings: ScanSettings,
+    entries: Sequence[allow_list.Entry],
+    problems: Sequence[Problem],
+    today: datetime.date,
+) -> Report:
+    """Return the report of a scan, with what the allow-list's ``entries`` let pass until ``today`` set apart.
+
+    Args:
+        source: what was scanned, in words.
+        problems: what could not be read of it.
+    """
+    findings, specs = scan(documents, settings)
+    kept, allowed, notes = allow_list.apply(findings, entries, today)
+    return Report(source, len(documents), specs, tuple(kept), tuple(allowed), tuple(problems), tuple(notes))
 
 
 def scan(documents: Sequence[Document], settings: ScanSettings | None = None) -> tuple[list[WorkloadFinding], int]:
