@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import shlex
+import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from unshim import observe, records
+from unshim.probe_command import NO_UNPACKER, packed_command, plain_command
 
-# What the node prints if it cannot unpack the script.
-NO_UNPACKER = "@@unshim-no-unpacker"
-
-
-def packed_command(script: str) -> str:
-    """Return a command that runs ``script``, short and free of quotes inside.
-
-    Standard input is no way in: with ``become`` it is where the password goes, and ``raw`` shells of some connections have
-    none. A quoted script would do, but each of the shells on its way (become's, Ansible's, the login shell) quotes it anew,
-    which makes a quote five characters, then 25; one argument may have 128 KiB. base64 of the compressed script has nothing
-    to quote, is 6 KB long, and gzip and base64 are in coreutils' and busybox' company everywhere.
-    """
-    packed = base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
-    unpack = f"unshim_probe=$(printf %s {packed} | base64 -d 2>/dev/null | gzip -dc 2>/dev/null)"
-    return f'{unpack} && [ -n "$unshim_probe" ] && exec sh -c "$unshim_probe"; echo {NO_UNPACKER}'
-
-
-def plain_command(script: str) -> str:
-    """Return a command that runs ``script`` on a node that has no gzip or base64: comments left out, quoted."""
-    lines = [line for line in script.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return "exec sh -c " + shlex.quote("\n".join(lines))
+# What the ssh on this side says beside what the node said.
+SSH_ITSELF = re.compile(r"(?m)^(Warning: Permanently added .*|(Shared c|C)onnection to .* closed\.)\r?$")
 
 
 class ActionModule(ActionBase):
@@ -49,9 +29,15 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         self.validate_argument_spec({})
-        facts = self._observe()
+        began = time.monotonic()
+        try:
+            facts = self._observe()
+        except observe.ProbeError as error:
+            result.update(failed=True, msg=str(error))
+            return result
         result.update(
             changed=False,
+            elapsed=round(time.monotonic() - began, 1),
             ansible_facts={"runtime": records.to_data(facts)},
             # As with setup: whole files do not belong on the screen of whoever says -v.
             _ansible_verbose_override=True,
@@ -66,5 +52,5 @@ class ActionModule(ActionBase):
         try:
             return observe.parse(answer["stdout"])
         except observe.ProbeError as error:
-            said = " ".join(answer["stderr"].split())
-            raise AnsibleActionFail(f"{error}" + (f" (the node said: {said[-300:]})" if said else "")) from None
+            said = " ".join(SSH_ITSELF.sub("", answer["stderr"]).split())
+            raise observe.ProbeError(f"{error}" + (f" (the node said: {said[-300:]})" if said else "")) from None

@@ -61,4 +61,9 @@ ansible_facts:
         containerd: {installed: true, answers: true, version: 1.6.20, cri_plugin: ok}
         kubelet: {version: 1.20.2, pid: 812, command_line: [/usr/bin/kubelet, --network-plugin=cni]}
         not_seen: []
+elapsed:
+  description: Seconds from asking the node to its answer.
+  returned: success
+  type: float
+  sample: 1.4
 """

@@ -5,23 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
-from unshim import observe, records
+from unshim import observe, probe_command, records
 from unshim.facts import Facts
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module")
-def action():
-    spec = spec_from_file_location("runtime_facts_action", ROOT / "action_plugins" / "runtime_facts.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def sh(command, path=None):
@@ -32,23 +23,23 @@ def sh(command, path=None):
     ).stdout.decode()
 
 
-def test_the_packed_script_runs(action):
-    assert observe.parse(sh(action.packed_command(observe.probe_script()))).uid == os.getuid()
+def test_the_packed_script_runs():
+    assert observe.parse(sh(probe_command.packed_command(observe.probe_script()))).uid == os.getuid()
 
 
-def test_the_packed_script_has_nothing_to_quote(action):
-    assert "'" not in action.packed_command(observe.probe_script())
+def test_the_packed_script_has_nothing_to_quote():
+    assert "'" not in probe_command.packed_command(observe.probe_script())
 
 
-def test_the_plain_script_is_the_same_script(action):
-    plain = observe.parse(sh(action.plain_command(observe.probe_script())))
-    packed = observe.parse(sh(action.packed_command(observe.probe_script())))
+def test_the_plain_script_is_the_same_script():
+    plain = observe.parse(sh(probe_command.plain_command(observe.probe_script())))
+    packed = observe.parse(sh(probe_command.packed_command(observe.probe_script())))
     assert (plain.os, plain.files, plain.packages) == (packed.os, packed.files, packed.packages)
 
 
-def test_a_node_without_gzip_says_so(action, tmp_path):
+def test_a_node_without_gzip_says_so(tmp_path):
     (tmp_path / "base64").symlink_to(shutil.which("base64"))
-    assert sh(action.packed_command("echo ran"), path=str(tmp_path)).split() == [action.NO_UNPACKER]
+    assert sh(probe_command.packed_command("echo ran"), path=str(tmp_path)).split() == [probe_command.NO_UNPACKER]
 
 
 def ansible(*arguments, **environment):
