@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
-from unshim import plan, plan_text, records
+from unshim import plan, plan_text, records, settings
 from unshim.facts import Facts
 from unshim.plan_model import Settings
 
@@ -41,8 +40,7 @@ class ActionModule(ActionBase):
             facts = records.from_data(Facts, data)
         except UNREADABLE as error:
             raise AnsibleActionFail(f"facts are not those of runtime_facts: {_first_line(error)}") from None
-        settings = _settings(args["settings"])
-        made = plan.make(facts, settings, node)
+        made = plan.make(facts, _settings(args["settings"]), node)
         as_data = records.to_data(made)
         as_data["blockers"] = records.to_data(list(made.blockers))
         result.update(
@@ -60,18 +58,11 @@ class ActionModule(ActionBase):
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    known = {field.name for field in dataclasses.fields(Settings)}
-    unknown = sorted(set(given) - known)
+    unknown = sorted(set(given) - set(settings.names()))
     if unknown:
-        raise AnsibleActionFail(f"settings has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
-    plain = {name: value for name, value in given.items() if value is not None}
-    if isinstance(plain.get("all_images"), str):
-        plain["all_images"] = plain["all_images"].lower() in ("true", "yes", "on", "1")
-    for name in ("stop_foreign_containers", "no_proxy"):
-        if isinstance(plain.get(name), str):
-            plain[name] = [entry.strip() for entry in plain[name].split(",") if entry.strip()]
+        raise AnsibleActionFail(f"settings has no {', '.join(unknown)}; it has {', '.join(sorted(settings.names()))}.")
     try:
-        return records.from_data(Settings, plain)
+        return settings.from_plain(given)
     except UNREADABLE as error:
         raise AnsibleActionFail(f"settings cannot be used: {_first_line(error)}") from None
 
