@@ -1,0 +1,1 @@
+"""Facts about Kubernetes nodes, for pyinfra."""
