@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
-from unshim import plan_text, reboot, records, timeline
+from unshim import audit, audit_text, plan_text, reboot, records, timeline
+from unshim.audit_model import Audit, Sighting
 from unshim.facts import Facts
 from unshim.plan_model import Plan
 from unshim.workloads import static_pods
@@ -117,9 +120,45 @@ def unshim_decisions(decisions: list[dict[str, str]]) -> str:
     return "\n".join(lines) or "It has no pods."
 
 
+def unshim_audit(hosts: list[str], hostvars: Mapping[str, Any], with_facts: bool = False) -> dict[str, Any]:
+    """Return the audit of some hosts from what ``audit.yml`` registered of each."""
+    nodes = []
+    for host in hosts:
+        variables = hostvars[host]
+        sighting = _sighting(host, variables.get("audit_as_root") or {}, variables.get("audit_as_user") or {})
+        found = variables.get("ansible_facts") or {}
+        if sighting.status == "seen" and "runtime" in found and "runtime_plan" in found:
+            made = records.from_data(Plan, found["runtime_plan"])
+            nodes.append(audit.judge(sighting, records.from_data(Facts, found["runtime"]), made, with_facts))
+        else:
+            nodes.append(audit.judge(sighting, None, None))
+    return records.to_data(audit.total(nodes, datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")))
+
+
+def _sighting(host: str, as_root: dict[str, Any], as_user: dict[str, Any]) -> Sighting:
+    """Return how it went to look at a host, from the results of ``runtime_facts`` as root and, where that failed, as user."""
+    said = " ".join(str(as_root.get("msg") or "").split()).removeprefix("Task failed: ")
+    if as_user and "ansible_facts" in as_user:
+        return Sighting(host, "seen", said, as_user.get("elapsed"))
+    if as_root.get("unreachable") or as_user.get("unreachable"):
+        return Sighting(host, "unreachable", said)
+    if as_root.get("timedout") or as_user.get("timedout"):
+        return Sighting(host, "timed-out", said)
+    if "ansible_facts" in as_root:
+        return Sighting(host, "seen", "", as_root.get("elapsed"))
+    return Sighting(host, "no-probe", " ".join(str(as_user.get("msg") or said or "the probe was not tried").split()))
+
+
+def unshim_audit_text(audited: dict[str, Any]) -> str:
+    """Return an audit as the table that ``audit.yml`` and ``deploys/audit.py`` print."""
+    return audit_text.render(records.from_data(Audit, audited))
+
+
 class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
+            "unshim_audit": unshim_audit,
+            "unshim_audit_text": unshim_audit_text,
             "unshim_blockers": unshim_blockers,
             "unshim_duration": unshim_duration,
             "unshim_former_cri_sockets": unshim_former_cri_sockets,
