@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 EXPECTED = (
     "unit",
+    "audit",
     "default/nodes",
     "matrix/air_gapped+refused",
     "matrix/machine+nodes",

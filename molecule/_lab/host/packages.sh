@@ -15,6 +15,8 @@ wanted=(
     make:make
     git:git
     openssl:openssl
+    ssh-keygen:openssh-client
+    pgrep:procps
 )
 
 missing=()
