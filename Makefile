@@ -44,3 +44,4 @@ unit: ## Unit tests only: no lab, no Docker
 
 bench: setup ## Time what benchmarks/README.md lists, as ratios
 	@python benchmarks/observe.py
+	@python benchmarks/audit.py
