@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,10 +54,20 @@ def _answer(name: str, process: subprocess.Popen[str]) -> Any:
     said = " ".join(line.strip() for line in errors.splitlines() if line.strip())
     if process.returncode:
         raise targets.InventoryProblem(f"{name} failed: {said[-400:] or 'it said nothing'}")
-    for line in errors.splitlines():  # it takes an inventory it cannot read for an empty one, and says so beside
-        if "Unable to parse" in line or "Failed to parse" in line:
-            raise targets.InventoryProblem(line.strip())
+    _refuse_unparsed(errors)
     return json.loads(output)
+
+
+def _refuse_unparsed(errors: str) -> None:
+    """ansible-inventory takes a file it cannot read for an empty one, and says so beside what it prints."""
+    path = re.search(r"Unable to parse (.+) as an inventory source", errors)
+    if path is None:
+        return
+    reasons = dict(re.findall(r"Failed to parse inventory with '(\w+)' plugin: (.+)", errors))
+    plugin = "yaml" if path[1].endswith((".yml", ".yaml")) else "ini"
+    place = re.search(rf"Origin: ({re.escape(path[1])}:\d+)", errors)
+    reason = reasons.get(plugin) or next(iter(reasons.values()), "no plugin of Ansible's can read it")
+    raise targets.InventoryProblem(f"the inventory {place[1] if place else path[1]} cannot be read: {reason}")
 
 
 def nodes(everything: dict[str, Any], groups: list[str] | None = None) -> list[str]:

@@ -67,7 +67,7 @@ def test_bad_arguments_and_inventories_audit_nothing(auditor, tmp_path):
         ((inventory,), "no hosts in kube_node and kube_control_plane"),
         ((inventory, "--forks", "0"), "--forks is 0"),
         ((inventory, "--group", "nothing"), "no hosts in nothing"),
-        ((broken,), "broken.yml"),
+        ((broken,), "broken.yml:2 cannot be read: YAML parsing failed"),
     ):
         done = auditor.pyinfra(*arguments)
         assert (done.code, done.audit) == (64, None)
