@@ -69,6 +69,18 @@ def test_same_words_for_what_cannot_be_seen(farm, auditor):
     assert "4 nodes: 4 unknown" in by_pyinfra.output and "4 nodes: 4 unknown" in by_ansible.output
 
 
+def test_through_a_bastion(farm, auditor):
+    with farm(up=2) as fleet:
+        bastion, port = fleet.up
+        way = f"ssh -q -i {fleet.key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p {bastion} -W %h:%p root@127.0.0.1"
+        arguments = f"-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ProxyCommand='{way}'"
+        inventory = fleet.inventory({"n1": {"ansible_port": port, "ansible_ssh_common_args": arguments}})
+        node = auditor.pyinfra(inventory, timeout=90).nodes()["n1"]
+        log = (fleet.directory / "sshd.log").read_text()
+    assert node["status"] == "seen", node["reason"]
+    assert f"on 127.0.0.1 port {bastion}" in log and f"on 127.0.0.1 port {port}" in log
+
+
 def test_an_ordinary_user_is_told_what_he_could_not_see(farm, auditor):
     with farm(up=1) as fleet:
         inventory = fleet.inventory({"n1": {"ansible_port": fleet.up[0], "ansible_user": "auditor"}})
