@@ -27,6 +27,10 @@ done
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+# The report is looked at in a browser. Ubuntu's Chromium is a snap, which apt does not have: those tests are skipped there.
+if ! command -v chromium chromium-browser google-chrome >/dev/null && apt-cache show chromium >/dev/null 2>&1; then
+    missing+=(chromium)
+fi
 # An engine that answers is the user's own, and a dockerd without a running engine can be started: both are left alone.
 # A docker command alone (no engine) stays too: Debian's goes to /usr/bin, beside it.
 engine=no
