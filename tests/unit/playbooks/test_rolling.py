@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         host = task_vars["inventory_hostname"]
         what, args = self._task.args.get("what", self._task.action), self._task.args
         with open({log!r}, "a") as log:
-            asked = " ".join(args["nodes"]) if "nodes" in args else host
+            asked = " ".join(args.get("nodes") or args.get("hosts") or [host])
             log.write(what + " " + asked + "\\n")
         wrong = task_vars.get("wrong", {{}}).get(what, "")
         if wrong == "lost":
@@ -63,9 +63,9 @@ class ActionModule(ActionBase):
         if what == "rollout_soak":
             unwell = [node for node in args["nodes"] if node in os.environ.get("UNSHIM_TEST_UNWELL", "").split()]
             return {{"unwell": {{node: {{"reason": "Ready is Unknown", "ready": False}} for node in unwell}}}}
-        return {{"holder": "me", "msg": "done"}}
+        return {{"holder": "me", "msg": "done", "html": "r.html", "markdown": "r.md", "json": "r.json"}}
 """
-NOTES = ("note", "rollout_lock", "rollout_order", "rollout_gate", "rollout_soak", "runtime_facts")
+NOTES = ("note", "rollout_lock", "rollout_order", "rollout_gate", "rollout_soak", "runtime_facts", "migration_report")
 WORKERS = ("w1", "w2", "w3", "w4")
 TASKS = {
     "prepare_node.yml": "- note: {what: prepare}\n",
@@ -100,7 +100,7 @@ class Story:
 def migrate(tmp_path):
     """Return a function that runs migrate.yml over hosts with the given variables."""
     shutil.copytree(ROOT / "playbooks", tmp_path / "playbooks")
-    for role in ("rollout", "unshim"):
+    for role in ("report", "rollout", "unshim"):
         shutil.copytree(ROOT / "roles" / role, tmp_path / "roles" / role)
     for name, text in TASKS.items():
         (tmp_path / "playbooks" / "tasks" / name).write_text(text)
@@ -246,6 +246,28 @@ def test_a_node_that_does_not_stay_well_is_put_back(migrate):
     assert story.of("bundle") == story.of("restore") == ["w2"]
     assert "w2 was not moved: Node node-w2 did not stay well after its move: Ready is Unknown." in story.said
     assert story.of("rollout_gate") == ["node-w1", "node-w2 node-w3"]
+
+
+@pytest.mark.parametrize("wrong", [{}, {"wrong": {"begin_move": "fails"}}])
+def test_the_report_is_of_the_whole_fleet_and_comes_before_the_end(migrate, wrong):
+    story = migrate(w2=wrong)
+    assert story.of("migration_report") == ["w1 w2 w3 w4 cp1"]
+    order = [line.split()[0] for line in story.log]
+    assert (
+        order.index("end_move") < order.index("migration_report") < len(order) - 1 - order[::-1].index("rollout_lock")
+    )
+    assert "The report is r.html" in story.said
+
+
+def test_a_report_that_cannot_be_written_fails_nothing(migrate):
+    story = migrate(w1={"wrong": {"migration_report": "fails"}})
+    assert story.code == 0, story.output
+    assert "There is no report. migration_report failed on w1" in story.said
+    assert len(story.of("rollout_lock")) == 2
+
+
+def test_check_mode_writes_no_report(migrate):
+    assert migrate("--check").of("migration_report") == []
 
 
 def test_limit_names_who_moves(migrate):
