@@ -82,11 +82,11 @@ part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
 part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
 part "lab images" bash molecule/_lab/images/build.sh bookworm bullseye trixie containerd2 dnf zypper
 part "lab archives" bash molecule/_lab/images/archives.sh
+# With cgroup v1 all machines together weigh as much as one process of the controllers: etcd would starve beside them.
+if [ -w "$SHARES" ]; then echo 10240 >"$SHARES"; fi
 volumes=$(docker volume ls -q | sort)
 # The network goes with the last machine on it: these come before, and go after, those of the scenarios.
 part "machines of the fleet" machines_of_the_fleet
-# With cgroup v1 all machines together weigh as much as one process of the controllers: etcd would starve beside them.
-if [ -w "$SHARES" ]; then echo 10240 >"$SHARES"; fi
 # A job with a process group of its own, so that all of it can be ended.
 set -m
 (
