@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim import records, report, report_findings, report_html, report_markdown, report_text
 from unshim.report_model import HostInput
+from unshim.workloads.model import WorkloadFinding
 
 
 class ActionModule(ActionBase):
@@ -32,7 +33,7 @@ class ActionModule(ActionBase):
                 "hosts": {"type": "list", "elements": "str", "required": True},
                 "only_seen": {"type": "bool", "default": False},
                 "control_plane": {"type": "list", "elements": "str", "default": []},
-                "findings": {"type": "list", "elements": "dict", "default": []},
+                "findings": {"type": "path", "default": ""},
                 "title": {"type": "str", "default": ""},
             }
         )
@@ -56,7 +57,7 @@ class ActionModule(ActionBase):
         return result
 
     def _write(self, args: dict[str, Any], hostvars: Any) -> dict[str, Any]:
-        workloads = report_findings.read(args["findings"])
+        workloads = findings(Path(args["findings"])) if args["findings"] else ()
         hosts = [
             gather(host, hostvars[host], host in args["control_plane"])
             for host in dict.fromkeys(args["hosts"])
@@ -74,6 +75,25 @@ class ActionModule(ActionBase):
             "json": json.dumps(records.to_data(made), indent=1, ensure_ascii=False) + "\n",
         }
         return {"counts": made.counts, **write(Path(args["directory"]).expanduser(), report_text.stamp(now), texts)}
+
+
+def findings(path: Path) -> tuple[WorkloadFinding, ...]:
+    """Return what a file of the scan says.
+
+    Raises:
+        FindingsError: it cannot be read, or is none.
+    """
+    try:
+        return report_findings.read(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        reason = f"It cannot be read: {error.strerror}."
+    except ValueError as error:
+        reason = f"It is no JSON: {error}."
+    except report_findings.FindingsError as error:
+        reason = str(error)
+    raise report_findings.FindingsError(
+        f"{path} (unshim_workload_findings): {reason} scan.yml writes such a file, findings.json, to unshim_scan_report_dir."
+    )
 
 
 def gather(host: str, variables: Any, control_plane: bool) -> HostInput:

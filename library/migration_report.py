@@ -36,12 +36,9 @@ options:
     elements: str
     default: []
   findings:
-    description:
-      - What a scan of workloads found, each with C(rule), C(severity) (C(block), C(warn) or C(info)), C(object) (C(kind),
-        C(namespace), C(name)), C(path), C(value), C(why), C(instead) and C(allowed) (a reason, or none).
-    type: list
-    elements: dict
-    default: []
+    description: File on the controller with what M(workload_scan) found, as JSON; empty means the report tells of nodes only.
+    type: path
+    default: ''
   title:
     description: What the report is called.
     type: str

@@ -19,8 +19,8 @@ from .report_model import (
     NodeFinding,
     NodeReport,
     Report,
-    WorkloadFinding,
 )
+from .workloads.model import WorkloadFinding
 
 Json = dict[str, Any]
 TITLE = "From Docker to containerd"
@@ -33,7 +33,7 @@ def make(
 
     Args:
         hosts: in the inventory's order.
-        workloads: findings of the scan of workloads.
+        workloads: findings of the scan of workloads, as ``report_findings.read`` returns them.
         now: when it is made, by the controller's clock.
         title: what it is called; empty means :data:`TITLE`.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,39 +10,51 @@ import cattrs
 
 from . import records
 from .plan_model import SEVERITIES
-from .report_model import Affected, NodeReport, Rule, WorkloadFinding, WorkloadObject
+from .report_model import Affected, NodeReport, Rule, WorkloadObject
+from .workloads.model import WorkloadFinding
+from .workloads.registry import BY_ID
 
 
 class FindingsError(Exception):
-    """The list of findings cannot be used; the message says which entry, and why."""
+    """The findings cannot be used; the message says which one, and why."""
 
 
-def read(entries: Any) -> tuple[WorkloadFinding, ...]:
-    """Return the findings of workloads from plain data.
+def read(scanned: Any) -> tuple[WorkloadFinding, ...]:
+    """Return the findings in a result of the scan of workloads, those that its allow-list lets pass included.
 
     Args:
-        entries: the list, or a whole result of the scan, which has it under "findings".
+        scanned: as docs/schemas/findings.schema.json has it; findings.json of ``scan.yml``.
 
     Raises:
-        FindingsError: it is no list of findings.
+        FindingsError: it is no result of the scan.
     """
-    if isinstance(entries, dict):
-        entries = entries.get("findings")
-    if not isinstance(entries, list | tuple):
-        raise FindingsError("findings is not a list of findings, as the scan of workloads writes it.")
+    if not isinstance(scanned, dict) or not isinstance(scanned.get("findings"), list):
+        raise FindingsError("This is no result of the scan of workloads: it has no list of findings.")
+    if scanned.get("form") != 1:
+        raise FindingsError(f"A result of the scan of form {scanned.get('form')!r} cannot be read; only form 1 can.")
     found = []
-    for number, entry in enumerate(entries):
-        try:
-            finding = records.from_data(WorkloadFinding, entry)
-        except Exception as error:  # noqa: BLE001 - cattrs wraps what a field's type raises, whatever that is
-            reason = "; ".join(cattrs.transform_error(error, path=f"findings[{number}]"))
-            raise FindingsError(f"A finding cannot be used: {reason}.") from None
-        if finding.severity not in SEVERITIES:
-            raise FindingsError(
-                f"findings[{number}]: severity is {finding.severity!r}; it must be one of {', '.join(SEVERITIES)}."
-            )
-        found.append(finding)
+    for part in ("findings", "allowed"):
+        for number, entry in enumerate(scanned.get(part) or ()):
+            try:
+                finding = records.from_data(WorkloadFinding, entry)
+            except Exception as error:  # noqa: BLE001 - cattrs wraps what a field's type raises, whatever that is
+                reason = "; ".join(cattrs.transform_error(error, path=f"{part}[{number}]"))
+                raise FindingsError(f"A finding cannot be used: {reason}.") from None
+            if not re.fullmatch(r"[^/]+/.+", finding.object, re.DOTALL):
+                raise FindingsError(f"{part}[{number}]: object is {finding.object!r}; it must be Kind/namespace/name.")
+            if finding.severity not in SEVERITIES:
+                raise FindingsError(
+                    f"{part}[{number}]: severity is {finding.severity!r}; it must be one of {', '.join(SEVERITIES)}."
+                )
+            found.append(finding)
     return tuple(found)
+
+
+def _object(key: str) -> WorkloadObject:
+    """Return the object that a finding calls ``Kind/namespace/name``, or ``Kind/name`` where it has no namespace."""
+    kind, _, rest = key.partition("/")
+    namespace, _, name = rest.rpartition("/")
+    return WorkloadObject(kind, name, namespace)
 
 
 def by_rule(nodes: Iterable[NodeReport], workloads: Iterable[WorkloadFinding]) -> tuple[Rule, ...]:
@@ -56,8 +69,19 @@ def by_rule(nodes: Iterable[NodeReport], workloads: Iterable[WorkloadFinding]) -
             what = WorkloadObject("Node", node.host)
             add("node", finding.id, finding.severity, what, "", finding.message, "", finding.remedy, None)
     for one in workloads:
-        same = (one.path, one.value, one.why, one.instead, one.allowed)
-        add("workload", one.rule, one.severity, one.object, *same)
+        # Its message names the object; what is the same of many is the rule's own sentence. A newer scan may know more rules.
+        why = BY_ID[one.id].why if one.id in BY_ID else one.message
+        add(
+            "workload",
+            one.id,
+            one.severity,
+            _object(one.object),
+            one.field,
+            one.value,
+            why,
+            one.remedy,
+            one.allowed or None,
+        )
     rules = [
         Rule(
             rule=rule,

@@ -41,20 +41,6 @@ class WorkloadObject:
 
 
 @dataclass(frozen=True)
-class WorkloadFinding:
-    """One place in a workload that needs Docker; an element of the list that the scan of workloads writes."""
-
-    rule: str
-    severity: str  # "block", "warn", "info"
-    object: WorkloadObject
-    path: str = ""  # of the field: "spec.template.spec.volumes[0].hostPath.path"
-    value: str = ""
-    why: str = ""
-    instead: str = ""
-    allowed: str | None = None  # why somebody allowed it; None: nobody did
-
-
-@dataclass(frozen=True)
 class Event:
     time: float
     event: str

@@ -185,15 +185,25 @@ def large(count):
 
 
 def workload_findings():
-    return [
-        {"rule": "docker-socket-mount", "severity": "block", "path": "spec.template.spec.volumes[0].hostPath.path",
-         "object": {"kind": "DaemonSet", "namespace": "monitoring", "name": "log-agent"}, "value": "/var/run/docker.sock",
-         "why": "The socket is gone once Docker is stopped.", "instead": "Read /var/log/pods.", "allowed": None},
-        {"rule": "docker-socket-mount", "severity": "block", "path": "spec.template.spec.volumes[0].hostPath.path",
-         "object": {"kind": "Deployment", "namespace": "ci", "name": "builder"}, "value": "/var/run/docker.sock",
-         "why": "The socket is gone once Docker is stopped.", "instead": "Read /var/log/pods.",
-         "allowed": "moves to a Docker-in-Docker sidecar in December"},
-        {"rule": "exec-probe-without-timeout", "severity": "warn", "path": "spec.template.spec.containers[0].livenessProbe",
-         "object": {"kind": "StatefulSet", "namespace": "shop", "name": "cart"}, "value": "exec",
-         "why": "Docker never enforced it.", "instead": "Set timeoutSeconds.", "allowed": None},
-    ]  # fmt: skip
+    """What the scan says of three objects, one of which is on the allow-list; its form is docs/schemas/findings.schema.json."""
+
+    def finding(rule, severity, kind, namespace, name, field, value, remedy, allowed=""):
+        return {"id": rule, "severity": severity, "message": f"{kind}/{namespace}/{name} needs Docker.", "remedy": remedy,
+                "object": f"{kind}/{namespace}/{name}", "field": field, "value": value, "file": "", "line": 0, "node": "",
+                "fingerprint": "0123456789abcdef", "allowed": allowed}  # fmt: skip
+
+    volume = "spec.template.spec.volumes[0].hostPath.path"
+    probe = "spec.template.spec.containers[0].livenessProbe"
+    socket = ("/var/run/docker.sock", "Read /var/log/pods.")
+    return {
+        "form": 1, "source": "a cluster", "scanned": {"objects": 3, "pod_specs": 3}, "problems": [], "notes": [],
+        "count": {"block": 1, "warn": 1, "info": 0},
+        "findings": [
+            finding("docker-socket-mount", "block", "DaemonSet", "monitoring", "log-agent", volume, *socket),
+            finding("exec-probe-timeout", "warn", "StatefulSet", "shop", "cart", probe, "exec", "Set timeoutSeconds."),
+        ],
+        "allowed": [
+            finding("docker-socket-mount", "block", "Deployment", "ci", "builder", volume, *socket,
+                    allowed="moves to a Docker-in-Docker sidecar in December"),
+        ],
+    }  # fmt: skip

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from unshim import records, report, report_findings, report_model
+from unshim import records, report, report_findings, report_html, report_model
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs/schemas/report.schema.json").read_text())
@@ -76,32 +78,50 @@ def test_findings_are_by_rule_and_equal_ones_together(mixed):
     assert [(one.rule, one.severity, one.origin, one.objects, one.allowed) for one in mixed.rules] == [
         ("foreign-container", "block", "node", 1, 0),
         ("docker-socket-mount", "block", "workload", 2, 1),
-        ("exec-probe-without-timeout", "warn", "workload", 1, 0),
+        ("exec-probe-timeout", "warn", "workload", 1, 0),
         ("log-rotation-kubeadm", "info", "node", 8, 0),
     ]
     assert len(mixed.rules[3].affected) == 1 and len(mixed.rules[3].affected[0].objects) == 8
 
 
+def scanned(*entries):
+    return {"form": 1, "findings": list(entries)}
+
+
 @pytest.mark.parametrize(
-    "entries, said",
+    "result, said",
     [
-        ("x", "findings is not a list"),
-        ({"results": []}, "findings is not a list"),
-        ([{"severity": "block", "object": {"kind": "Pod", "name": "x"}}], "findings[0]"),
-        ([{"rule": "r", "severity": "fatal", "object": {"kind": "Pod", "name": "x"}}], "findings[0]: severity is 'fatal'"),
-        ([{"rule": "r", "severity": "warn", "object": "Pod/x"}], "findings[0]"),
+        ("x", "no result of the scan"),
+        ([], "no result of the scan"),
+        ({"results": []}, "no result of the scan"),
+        ({"form": 2, "findings": []}, "form 2"),
+        ({"findings": []}, "form None"),
+        (scanned({"severity": "block", "object": "Pod/x"}), "findings[0]"),
+        (scanned({"id": "r", "severity": "fatal", "message": "m", "object": "Pod/x"}), "findings[0]: severity is 'fatal'"),
+        (scanned({"id": "r", "severity": "warn", "message": "m", "object": {"kind": "Pod"}}), "findings[0]"),
+        (scanned() | {"allowed": [7]}, "allowed[0]"),
     ],
 )  # fmt: skip
-def test_findings_that_cannot_be_used_are_named(entries, said):
+def test_findings_that_cannot_be_used_are_named(result, said):
     with pytest.raises(report_findings.FindingsError) as caught:
-        report_findings.read(entries)
+        report_findings.read(result)
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_whole_result_of_the_scan_is_taken_too(fleet):
-    assert report_findings.read({"findings": fleet.workload_findings()}) == report_findings.read(
-        fleet.workload_findings()
-    )
+def test_what_the_scan_really_finds_is_in_the_report():
+    """Its JSON, of everything that is planted for it, comes out rule by rule and object by object."""
+    planted = ROOT / "tests/data/workloads/planted"
+    command = [sys.executable, ROOT / "bin/unshim-scan", "--format", "json", "--manifests", planted]
+    printed = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    made = report.make([], report_findings.read(printed))
+    told = {
+        (one.rule, "/".join(part for part in (what.kind, what.namespace, what.name) if part))
+        for one in made.rules for affected in one.affected for what in affected.objects
+    }  # fmt: skip
+    assert told == {(one["id"], one["object"]) for one in printed["findings"]} and len(told) > 30
+    assert all(affected.why and affected.instead for one in made.rules for affected in one.affected)
+    html = report_html.render(made)
+    assert all(f">{rule}</code>" in html for rule in {one["id"] for one in printed["findings"]})
 
 
 def test_secrets_are_in_none_of_it(fleet):
@@ -110,8 +130,8 @@ def test_secrets_are_in_none_of_it(fleet):
     plan["files"][0] |= {"after": 'password = "hunter2hunter2"\n', "secret": True}
     plan["files"][1]["after"] += '\nauth = "hunter2hunter2"\n'
     plan["kubelet_command_line_after"].append("--bootstrap-token=abcdef.0123456789abcdef")
-    workload = fleet.workload_findings()[0] | {"value": "tcp://admin:hunter2hunter2@docker:2376"}
-    made = report.make([dataclasses.replace(given, plan=plan)], report_findings.read([workload]))
+    workload = fleet.workload_findings()["findings"][0] | {"value": "tcp://admin:hunter2hunter2@docker:2376"}
+    made = report.make([dataclasses.replace(given, plan=plan)], report_findings.read(scanned(workload)))
     text = json.dumps(records.to_data(made))
     assert "hunter2" not in text and "0123456789abcdef" not in text
     assert "certs.d" in text and "docker:2376" in text, "and the rest is"

@@ -43,9 +43,10 @@ def run(tmp_path):
     return play
 
 
-def test_a_report_is_written_also_of_what_cannot_be_reached(run, fleet):
-    findings = json.dumps({"unshim_workload_findings": fleet.workload_findings()})
-    done, files = run("-e", findings)
+def test_a_report_is_written_also_of_what_cannot_be_reached(run, fleet, tmp_path):
+    findings = tmp_path / "findings.json"
+    findings.write_text(json.dumps(fleet.workload_findings()))
+    done, files = run("-e", f"unshim_workload_findings={findings}")
     assert done.returncode == 4, done.stdout  # Ansible's code for a host that cannot be reached
     assert set(files) == {".html", ".md", ".json"}
     data = json.loads(files[".json"].read_text())
@@ -61,11 +62,23 @@ def test_a_report_is_written_also_of_what_cannot_be_reached(run, fleet):
     assert "changed=0" in re.search(r"^here .*", done.stdout, re.MULTILINE)[0]
 
 
-def test_findings_that_are_none_are_said_and_fail_nothing(run):
-    done, files = run("--limit", "here", "-e", '{"unshim_workload_findings": [{"rule": 1}]}')
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (None, "It cannot be read: No such file or directory."),
+        ("{", "It is no JSON: "),
+        ('{"form": 1, "findings": [{"id": 1}]}', "A finding cannot be used: "),
+    ],
+)
+def test_findings_that_are_none_are_said_and_fail_nothing(run, tmp_path, content, said):
+    findings = tmp_path / "findings.json"
+    if content is not None:
+        findings.write_text(content)
+    done, files = run("--limit", "here", "-e", f"unshim_workload_findings={findings}")
     assert done.returncode == 0, done.stdout
-    assert "There is no report. A finding cannot be used: " in " ".join(done.stdout.split())
-    assert files == {} and "Traceback" not in done.stdout
+    printed = " ".join(done.stdout.split())
+    assert f"There is no report. {findings} (unshim_workload_findings): {said}" in printed
+    assert files == {} and "Traceback" not in printed
 
 
 def test_a_directory_that_cannot_be_written_to_is_said(run, tmp_path):
