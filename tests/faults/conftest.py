@@ -31,12 +31,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "story")]
 
 import cluster_watch
 import fault_table
 import node_snapshot
+from api_proxy import ApiProxy
 from fault_lab import ROOT, FaultLab
 from node_watch import NodeWatch
 from planned_changes import LEFT, LEFTOVERS, is_planned
@@ -74,6 +76,20 @@ def lab():
     lab = FaultLab(ROOT)
     lab.start_prober()
     return lab
+
+
+@pytest.fixture
+def through_a_proxy(lab, tmp_path):
+    """A proxy, and a kubeconfig that goes through it."""
+    proxy = ApiProxy()
+    config = yaml.safe_load(Path(lab.root / lab.kubeconfig).read_text())
+    for cluster in config["clusters"]:
+        cluster["cluster"]["proxy-url"] = proxy.url
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    path.chmod(0o600)
+    yield proxy, str(path)
+    proxy.close()
 
 
 class Strike:

@@ -1,24 +1,6 @@
 """The controller loses the API server: while the pods leave, and after the switch. It stays away until the run has ended."""
 
-from pathlib import Path
-
 import pytest
-import yaml
-from api_proxy import ApiProxy
-
-
-@pytest.fixture
-def through_a_proxy(lab, tmp_path):
-    """A proxy, and a kubeconfig that goes through it."""
-    proxy = ApiProxy()
-    config = yaml.safe_load(Path(lab.root / lab.kubeconfig).read_text())
-    for cluster in config["clusters"]:
-        cluster["cluster"]["proxy-url"] = proxy.url
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    path.chmod(0o600)
-    yield proxy, str(path)
-    proxy.close()
 
 
 @pytest.mark.fault(17, "API server unreachable during the drain")

@@ -1,6 +1,5 @@
 """The way back after a failed gate, where it has to do more than its usual: rows of no fault, but of the promise."""
 
-import subprocess
 
 import pytest
 
@@ -39,20 +38,15 @@ def test_a_node_cordoned_before_stays_so(fault):
 
 @pytest.mark.fault(None, "the API away from a failed gate on, on the control plane")
 @pytest.mark.victim(lambda lab: lab.control_plane)
-def test_the_way_back_of_a_control_plane_needs_no_api(fault):
+def test_the_way_back_of_a_control_plane_needs_no_api(fault, through_a_proxy):
     """Nobody but the node itself can ask its API server: the node goes back on Docker all the same, and says what is left."""
     fault.service_may_fail = True
     fault.may_differ = (*fault.may_differ, "file /root/.kube/cache")  # kubectl's own, on the control plane
-    address = fault.lab.address(fault.victim)
-    rule = ["OUTPUT", "-p", "tcp", "-d", address, "--dport", "6443", "-j", "REJECT"]
-
-    def let_through():
-        subprocess.run(["iptables", "-D", *rule], check=False, capture_output=True)
-
-    run = fault.start(unshim_ready_timeout=45)
+    proxy, kubeconfig = through_a_proxy
+    run = fault.start(unshim_kubeconfig=kubeconfig, unshim_ready_timeout=45)
     run.wait_for_task("verify : Prove that containerd answers the kubelet and has a network for pods")
-    fault.undo(let_through)
-    subprocess.run(["iptables", "-I", *rule], check=True, capture_output=True)
+    proxy.close()
+    fault.undo(proxy.open)
     fault.injected("after the switch")
     fault.failed(
         run.finish(),
