@@ -1,6 +1,5 @@
 """The way back after a failed gate, where it has to do more than its usual: rows of no fault, but of the promise."""
 
-
 import pytest
 
 
