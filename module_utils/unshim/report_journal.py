@@ -10,6 +10,7 @@ from .report_model import Attempt, Event, FailedStep, Stage
 
 Json = dict[str, Any]
 JOURNAL = timeline.JOURNAL
+CAUSE_NOTE = "rolled_back_because"  # roles/rollback/tasks/restore.yml writes it
 # As the role `report` prints each journal, archives of tries that were rolled back first.
 _HEADER = re.compile(r"^==> (/\S+) <==\r?$", re.MULTILINE)
 
@@ -26,7 +27,7 @@ def attempts(printed: str, in_force: str | None = None, cause: str = "") -> tupl
     Args:
         printed: what the role `report` printed.
         in_force: the journal as the planner reads it, for where ``printed`` has none that can be read.
-        cause: why the move of this run failed. The last rollback is taken for its.
+        cause: why the move of this run failed. The last rollback is taken for its, if its journal does not tell.
     """
     texts = split(printed)
     current = timeline.read(texts.pop(JOURNAL, None)) or timeline.read(in_force)
@@ -41,7 +42,7 @@ def attempts(printed: str, in_force: str | None = None, cause: str = "") -> tupl
 
 
 def attempt(journal: Json, rolled_back: bool = False, cause: str = "") -> Attempt:
-    """Return one try from its journal."""
+    """Return one try from its journal; ``cause`` is for a rollback whose journal has none."""
     happened = timeline.events(journal)
     failed = tuple(
         FailedStep(_text(step.get("name")), _text(step.get("stage")), _text(step.get("message")))
@@ -58,10 +59,15 @@ def attempt(journal: Json, rolled_back: bool = False, cause: str = "") -> Attemp
         failed_steps=failed,
         out_of_service=_out_of_service(happened),
         rolled_back=rolled_back,
-        cause=cause,
+        cause=_noted_cause(journal) or cause if rolled_back else "",
         restored_files=tuple(sorted(map(str, files))) if rolled_back and isinstance(files, dict) else (),
         restored_units=tuple(sorted(map(str, units))) if rolled_back and isinstance(units, dict) else (),
     )
+
+
+def _noted_cause(journal: Json) -> str:
+    notes = journal.get("notes")
+    return _text(notes.get(CAUSE_NOTE)) if isinstance(notes, dict) else ""
 
 
 def stages(journal: Json) -> tuple[Stage, ...]:

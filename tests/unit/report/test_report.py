@@ -108,6 +108,14 @@ def test_findings_that_cannot_be_used_are_named(result, said):
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_later_run_still_tells_why_a_move_was_rolled_back(fleet):
+    journal = fleet.journal("switched", rolled_back=True)
+    journal["notes"] = {"rolled_back_because": "The canary pod did not run: ImagePullBackOff."}
+    given = dataclasses.replace(fleet.ready("w1"), journals=fleet.printed(journal, None), failed_cause="of another try")
+    (attempt,) = report.make([given]).nodes[0].attempts
+    assert (attempt.rolled_back, attempt.cause) == (True, "The canary pod did not run: ImagePullBackOff.")
+
+
 def test_what_the_scan_really_finds_is_in_the_report():
     """Its JSON, of everything that is planted for it, comes out rule by rule and object by object."""
     planted = ROOT / "tests/data/workloads/planted"
