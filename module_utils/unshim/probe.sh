@@ -653,7 +653,8 @@ show_kubelet_files() {
   if [ -n "$directory" ]; then files_in "$directory" '*.conf'; fi
   directory=$(flag pod-manifest-path)
   [ -n "$directory" ] || directory=$(sed -n 's/^staticPodPath:[[:space:]]*//p' "${config:-/var/lib/kubelet/config.yaml}" | tr -d "\"'\r")
-  files_in "${directory:-/etc/kubernetes/manifests}" '*.yaml'
+  # As the kubelet does (pkg/kubelet/config/file.go): whatever it is called, a copy like "x.yaml.bak" included.
+  files_in "${directory:-/etc/kubernetes/manifests}" '[!.]*'
   for directory in $(printf '%s\n' /etc/cni/net.d "$(flag cni-conf-dir)" "$(shim_flag cni-conf-dir)" | sort -u); do
     files_in "$directory" '*.conf'
     files_in "$directory" '*.conflist'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,11 +31,10 @@ def node_of(name: str, facts: Facts) -> ScannedNode:
     """Return a node's part of the scan from its facts."""
     argv = facts.kubelet.command_line
     directory = flag_value(argv, "pod-manifest-path") or _configured(facts, flag_value(argv, "config") or CONFIG)
-    prefix = f"{(directory or DIRECTORY).rstrip('/')}/"
+    # The kubelet takes every file in it, whatever it is called, but those that begin with a dot (pkg/kubelet/config/file.go).
+    file_in_it = re.compile(rf"{re.escape((directory or DIRECTORY).rstrip('/'))}/[^./][^/]*")
     manifests = {
-        path: file.content
-        for path, file in sorted(facts.files.items())
-        if path.startswith(prefix) and path.endswith((".yaml", ".yml", ".json")) and file.content
+        path: file.content for path, file in sorted(facts.files.items()) if file_in_it.fullmatch(path) and file.content
     }
     return ScannedNode(name, facts.docker.root, manifests)
 

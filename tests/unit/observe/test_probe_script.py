@@ -195,6 +195,15 @@ def test_flags_are_found_in_the_files_where_the_kubelet_does_not_run(tmp_path):
     assert call(snippet).split() == ["/a", "/k"]
 
 
+def test_every_static_pod_is_read_whatever_its_file_is_called(tmp_path):
+    for name in ("a.yaml", "b.yml", "c.yaml.bak", ".hidden.yaml"):
+        (tmp_path / name).write_text("kind: Pod\n")
+    snippet = f"kubelet_files() {{ :; }}; kubelet_arguments='--pod-manifest-path={tmp_path}'; show_kubelet_files"
+    text = call(f"printf '@@unshim-probe 1\\n'; {snippet}; printf '@@unshim-probe-end\\n'")
+    seen = [path for path in observe.parse(text).files if path.startswith(str(tmp_path))]
+    assert sorted(seen) == [f"{tmp_path}/{name}" for name in ("a.yaml", "b.yml", "c.yaml.bak")]
+
+
 LOGIN_FILES = {
     """{
 \t"auths": {

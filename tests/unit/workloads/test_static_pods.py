@@ -41,6 +41,18 @@ def test_the_directory_is_the_kubelets(argv, config, directory):
     assert list(node_of("w1", facts(files, *argv)).manifests) == [f"{directory}/a.yaml"]
 
 
+def test_every_file_is_a_manifest_but_what_begins_with_a_dot():
+    """As pkg/kubelet/config/file.go reads the directory: whatever a file is called, and no further down."""
+    names = ("a.yaml", "b.json", "c.yaml.bak", "d", ".hidden.yaml", "deeper/e.yaml")
+    files = {f"/etc/kubernetes/manifests/{name}": PLANTED for name in names}
+    assert [path.rpartition("/")[2] for path in node_of("w1", facts(files)).manifests] == [
+        "a.yaml",
+        "b.json",
+        "c.yaml.bak",
+        "d",
+    ]
+
+
 def test_a_real_control_planes_static_pods_need_no_docker():
     recorded = json.loads((ROOT / "tests/data/probes/dockershim-control-plane.facts.json").read_text())
     node = node_of("cp1", records.from_data(Facts, recorded))
