@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests/runbooks")]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests/runbooks"), str(ROOT / "tests/workloads")]
 
 import runbook as runbooks
 from lab import Lab

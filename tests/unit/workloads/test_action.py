@@ -120,7 +120,7 @@ def test_the_playbook_fails_where_something_blocks_and_a_node_is_away(api_server
         "metadata": {"name": "old"},
         "handler": "docker",
     }
-    kubeconfig = api_server([runtime_class]).kubeconfig(tmp_path / "kubeconfig")
+    api_server([runtime_class]).kubeconfig(tmp_path / "kubeconfig")
     allow = tmp_path / "allow.yml"
     allow.write_text(
         "allow: [{rule: runtimeclass-docker, object: RuntimeClass/old, reason: known, expires: 2999-01-01}]\n"
@@ -129,10 +129,16 @@ def test_the_playbook_fails_where_something_blocks_and_a_node_is_away(api_server
     # Nobody listens on port 1: the node is away, the cluster is not.
     hosts.write_text(
         yaml.safe_dump(
-            {"kube_node": {"hosts": {"w1": {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_retries": 0}}}}
+            {
+                "kube_node": {
+                    "hosts": {"w1": {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_retries": 0}},
+                    # Of the inventory: localhost, which is not in it, would not know it.
+                    "vars": {"unshim_kubeconfig": "{{ inventory_dir }}/kubeconfig"},
+                }
+            }
         )
     )
-    arguments = ["-i", hosts, "-e", f"unshim_kubeconfig={kubeconfig}", "playbooks/scan.yml"]
+    arguments = ["-i", hosts, "playbooks/scan.yml"]
     if allowed:
         arguments[2:2] = ["-e", f"unshim_scan_allow_list={allow}"]
     done = ansible(tmp_path, *arguments)
