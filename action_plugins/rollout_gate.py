@@ -7,9 +7,8 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
@@ -20,36 +19,26 @@ from unshim_kube.errors import KubeError, Unreachable
 SAID_EVERY = 15.0  # seconds between two lines about the same reason
 LOOKED_EVERY = 5.0  # seconds between two looks where nothing seems to change
 
+_NAMES: dict[str, Any] = {"type": "list", "elements": "str"}
 
-class ActionModule(ActionBase):
+
+class ActionModule(action_run.ClusterAction):
     """See library/rollout_gate.py for the documentation."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "nodes": {**_NAMES, "required": True},
+        "name": {"type": "str", "default": "the batch"},
+        "timeout": {"type": "int", "default": 600},
+        "pause": {"type": "int", "default": 0},
+        "pause_file": {"type": "path", "default": ""},
+        "may_be_down": {**_NAMES, "default": []},
+        "allow_no_room": {"type": "bool", "default": False},
+        "force": {"type": "bool", "default": False},
+        "delete_emptydir_data": {"type": "bool", "default": False},
+        "lock": {"type": "bool", "default": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        names = {"type": "list", "elements": "str"}
-        _, arguments = self.validate_argument_spec(
-            {
-                **action_run.CLUSTER_OPTIONS,
-                "nodes": {**names, "required": True},
-                "name": {"type": "str", "default": "the batch"},
-                "timeout": {"type": "int", "default": 600},
-                "pause": {"type": "int", "default": 0},
-                "pause_file": {"type": "path", "default": ""},
-                "may_be_down": {**names, "default": []},
-                "allow_no_room": {"type": "bool", "default": False},
-                "force": {"type": "bool", "default": False},
-                "delete_emptydir_data": {"type": "bool", "default": False},
-                "lock": {"type": "bool", "default": True},
-            }
-        )
-        result.update(action_run.outcome("rollout_gate", lambda: self._act(arguments)))
-        return result
-
-    def _act(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         gate = Gate(arguments, Display().display)
         if self._task.check_mode:
             try:

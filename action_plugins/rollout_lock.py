@@ -5,36 +5,23 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
-
-from ansible.plugins.action import ActionBase
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim_kube import action_run, lease
 from unshim_kube.errors import Unreachable
 
 
-class ActionModule(ActionBase):
+class ActionModule(action_run.ClusterAction):
     """See library/rollout_lock.py for the documentation."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+        "take_over": {"type": "str", "default": ""},
+        "required": {"type": "bool", "default": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
-            {
-                **action_run.CLUSTER_OPTIONS,
-                "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
-                "take_over": {"type": "str", "default": ""},
-                "required": {"type": "bool", "default": True},
-            }
-        )
-        result.update(action_run.outcome("rollout_lock", lambda: self._act(arguments)))
-        return result
-
-    def _act(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         # Actions run in workers, which are children of the process that the lock is for.
         process = lease.this_process(os.getppid())
         try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
-
-from ansible.plugins.action import ActionBase
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim import drain, rollout
@@ -14,37 +12,26 @@ from unshim_kube import action_run
 from unshim_kube.errors import KubeError
 
 
-class ActionModule(ActionBase):
+class ActionModule(action_run.ClusterAction):
     """See library/rollout_order.py for the documentation."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "members": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "host": {"type": "str", "required": True},
+                "node": {"type": "str", "required": True},
+                "state": {"type": "str", "default": "docker"},
+                "done": {"type": "bool", "default": False},
+                "control_plane": {"type": "bool", "default": False},
+            },
+        },
+        "batches": {"type": "raw", "required": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
-            {
-                **action_run.CLUSTER_OPTIONS,
-                "members": {
-                    "type": "list",
-                    "elements": "dict",
-                    "required": True,
-                    "options": {
-                        "host": {"type": "str", "required": True},
-                        "node": {"type": "str", "required": True},
-                        "state": {"type": "str", "default": "docker"},
-                        "done": {"type": "bool", "default": False},
-                        "control_plane": {"type": "bool", "default": False},
-                    },
-                },
-                "batches": {"type": "raw", "required": True},
-            }
-        )
-        result.update(action_run.outcome("rollout_order", lambda: self._act(arguments)))
-        return result
-
-    def _act(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         members = [rollout.Member(**member) for member in arguments["members"]]
         cordoned: set[str] = set()
         if not all(member.done for member in members):

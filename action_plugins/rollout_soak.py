@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
-
-from ansible.plugins.action import ActionBase
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim import node_gate
@@ -17,27 +15,16 @@ PATIENCE = 120.0  # seconds for an API server that is away, as that of a control
 SETTLING = 20.0  # seconds for a pod that is just being restarted when the soak ends
 
 
-class ActionModule(ActionBase):
+class ActionModule(action_run.ClusterAction):
     """See library/rollout_soak.py for the documentation."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "nodes": {"type": "list", "elements": "str", "required": True},
+        "seconds": {"type": "int", "default": 30},
+        "runtime": {"type": "str", "choices": ["containerd", "docker"], "default": "containerd"},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
-            {
-                **action_run.CLUSTER_OPTIONS,
-                "nodes": {"type": "list", "elements": "str", "required": True},
-                "seconds": {"type": "int", "default": 30},
-                "runtime": {"type": "str", "choices": ["containerd", "docker"], "default": "containerd"},
-            }
-        )
-        result.update(action_run.outcome("rollout_soak", lambda: self._act(arguments)))
-        return result
-
-    def _act(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         names = arguments["nodes"]
         if self._task.check_mode or not names:
             return {"unwell": {}, "msg": "Nothing is watched in check mode." if names else "There is no node to watch."}

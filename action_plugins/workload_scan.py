@@ -5,9 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 from pathlib import Path
-from typing import Any
-
-from ansible.plugins.action import ActionBase
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim import __version__, records
@@ -17,40 +15,31 @@ from unshim.workloads.scan import reported
 from unshim_kube import action_run
 from unshim_kube.errors import KubeError
 
+_NAMES: dict[str, Any] = {"type": "list", "elements": "str"}
 
-class ActionModule(ActionBase):
+
+class ActionModule(action_run.ClusterAction):
     """See library/workload_scan.py for the documentation."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "namespaces": {"type": "list", "elements": "str", "default": []},
+        "nodes": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "node": {"type": "str", "required": True},
+                "docker_root": {"type": "str", "default": ""},
+                "manifests": {"type": "dict", "default": {}},
+                "seen": {"type": "bool", "default": True},
+            },
+        },
+        "allow_list": {"type": "path", "default": ""},
+        "manifest_types": {"type": "path", "default": ""},
+        "report_dir": {"type": "path", "default": ""},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
-            {
-                **action_run.CLUSTER_OPTIONS,
-                "namespaces": {"type": "list", "elements": "str", "default": []},
-                "nodes": {
-                    "type": "list",
-                    "elements": "dict",
-                    "default": [],
-                    "options": {
-                        "node": {"type": "str", "required": True},
-                        "docker_root": {"type": "str", "default": ""},
-                        "manifests": {"type": "dict", "default": {}},
-                        "seen": {"type": "bool", "default": True},
-                    },
-                },
-                "allow_list": {"type": "path", "default": ""},
-                "manifest_types": {"type": "path", "default": ""},
-                "report_dir": {"type": "path", "default": ""},
-            }
-        )
-        result.update(action_run.outcome("workload_scan", lambda: self._act(arguments)))
-        return result
-
-    def _act(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
             report = report_of(arguments)
         except (allow_list.AllowListError, manifest_types.ManifestTypesError) as error:

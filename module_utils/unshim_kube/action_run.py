@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ansible.plugins.action import ActionBase
 
 from .errors import KubeError
 
@@ -47,3 +49,25 @@ def outcome(name: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         where = f"{os.path.basename(place.filename)}:{place.lineno}"
         said = f"internal error in {name} (please report): {type(error).__name__}: {error} at {where}"
         return {"changed": False, "failed": True, "msg": said}
+
+
+class ClusterAction(ActionBase):
+    """An action that does its work on the controller and asks the Kubernetes API; no connection to the host is made.
+
+    A plugin's class has its options besides CLUSTER_OPTIONS in ``OPTIONS``, and ``act``, which returns what the module does.
+    """
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {}
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec({**CLUSTER_OPTIONS, **self.OPTIONS})
+        name = str(self._task.action).rpartition(".")[2]
+        result.update(outcome(name, lambda: self.act(arguments)))
+        return result
+
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        raise KubeError("This action does nothing.")
