@@ -53,11 +53,20 @@ wait_for_modules() {
   if [ -e /var/lib/unshim/lock ] && has flock; then flock -s -w 300 /var/lib/unshim/lock true; fi
 }
 
+# True for a process that serves. One that only says its version or its configuration (another probe's, say) does not, nor
+# does one that has no command line yet or any more.
+serves() {
+  case " $(tr '\n\0' '  ' <"$1/cmdline")" in
+    ' ' | *' --version '* | *' -v ' | *' --help '* | *' --validate '* | *' config '* | *' publish '*) return 1 ;;
+  esac
+}
+
 # The processes with this name, of this machine: those of its containers are left out.
 processes() {
   for proc in /proc/[0-9]*; do
     read -r comm <"$proc/comm" || continue
     [ "$comm" = "$1" ] || continue
+    serves "$proc" || continue
     nested=
     while read -r key _ inner; do
       [ "$key" = NSpid: ] && nested=$inner && break
