@@ -59,6 +59,9 @@ class Unit:
     need_daemon_reload: bool = False
     kill_mode: str = ""  # what systemd does to what the unit started: "process" spares containers
     environment_files: tuple[str, ...] = ()  # as systemd resolved them, present or not
+    triggered_by: tuple[
+        str, ...
+    ] = ()  # timers, sockets and paths that start it; asked of services that mention Docker only
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,31 @@ class Kernel:
     cgroup: str = ""  # "v1", "v2", "hybrid"
     modules_loaded: tuple[str, ...] = ()  # loaded or built in, of those that matter: overlay, br_netfilter
     sysctls: dict[str, str] = field(default_factory=dict)  # of those that matter; absent if the kernel has none such
+    modules_absent: tuple[str, ...] = ()  # of the same: neither loaded nor among those that this kernel could load
+    controllers: tuple[str, ...] | None = None  # of its cgroups, those that are on; None: could not be seen
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A line that mentions Docker, in what cron or systemd runs: a crontab, a service, or a script that one of them names.
+
+    The line may hold a password. It is no comment; lines that go on are one, by the first one's number.
+    """
+
+    path: str
+    line: int
+    text: str
+    interpreter: str = ""  # of a script: its first line, "#!/bin/sh"
+    called_by: tuple[str, ...] = ()  # of a script: "/etc/cron.d/cleanup:3"
+
+
+@dataclass(frozen=True)
+class DockerClient:
+    """A process that is connected to Docker's socket."""
+
+    pid: int
+    name: str = ""  # /proc/PID/comm
+    cgroups: tuple[str, ...] = ()  # their paths in /proc/PID/cgroup
 
 
 @dataclass(frozen=True)
@@ -207,4 +235,8 @@ class Facts:
     # Why root cannot replace a file or write in a directory: "immutable", "append-only", "mounted" (on the file itself),
     # "read-only"; "" for a directory where it can. Other files have no obstacle, other directories were not looked at.
     obstacles: dict[str, str] = field(default_factory=dict)
+    docker_mentions: tuple[Mention, ...] | None = None  # None: not looked at
+    mentioning_units: tuple[Unit, ...] = ()  # the services among them, as systemd has them
+    docker_clients: tuple[DockerClient, ...] | None = None  # None: Docker does not run, or it could not be seen
+    docker_group: tuple[str, ...] = ()  # users in the group docker
     not_seen: tuple[str, ...] = ()  # what the probe could not look at, and why

@@ -39,7 +39,7 @@ def _directory_files(files: Mapping[str, File], name: str) -> list[tuple[str, st
 
 
 def modules_to_load(kernel: Kernel) -> tuple[str, ...]:
-    return tuple(name for name in MODULES if name not in kernel.modules_loaded)
+    return tuple(name for name in MODULES if name not in kernel.modules_loaded and name not in kernel.modules_absent)
 
 
 def modules_file(files: Mapping[str, File]) -> str | None:

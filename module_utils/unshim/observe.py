@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
-from . import journal_text, rlimits
+from . import docker_mentions, journal_text, rlimits
 from .facts import (
     Container,
     Containerd,
     Docker,
+    DockerClient,
     Facts,
     File,
     Image,
@@ -88,6 +89,10 @@ def _facts(sections: list[Section]) -> Facts:
         cri_dockerd=_words(_first(sections, "cri-dockerd-command-line").content()),
         registry_logins={s.argument: tuple(dict.fromkeys(s.every("name"))) for s in _all(sections, "registry-logins")},
         addresses=tuple(dict.fromkeys(_first(sections, "addresses").every("address"))),
+        docker_mentions=docker_mentions.read(_all(sections, "docker-mentions")),
+        mentioning_units=_shown_units(_first(sections, "mentioning-units")),
+        docker_clients=_docker_clients(sections),
+        docker_group=_first(sections, "docker-group").every("member"),
         not_seen=tuple(dict.fromkeys(section.argument for section in _all(sections, "not-seen"))),
     )
 
@@ -132,8 +137,11 @@ def _unquote(value: str) -> str:
 
 
 def _kernel(section: Section) -> Kernel:
+    values = section.values()
     return Kernel(
-        cgroup=section.values().get("cgroup", ""),
+        cgroup=values.get("cgroup", ""),
+        modules_absent=section.every("absent"),
+        controllers=tuple(values["controllers"].split()) if "controllers" in values else None,
         modules_loaded=section.every("module"),
         sysctls=dict(pair(value) for value in section.every("sysctl")),
     )
@@ -160,6 +168,30 @@ def _unit(section: Section) -> Unit:
         need_daemon_reload=values.get("NeedDaemonReload") == "yes",
         kill_mode=values.get("KillMode", ""),
         environment_files=tuple(environment_files),
+        triggered_by=tuple(values.get("TriggeredBy", "").split()),
+    )
+
+
+def _shown_units(section: Section) -> tuple[Unit, ...]:
+    """From one ``systemctl show`` for several units, an empty line between."""
+    found = []
+    for block in "\n".join(section.lines).split("\n\n"):
+        name = re.search(r"^Id=(.+)$", block, re.MULTILINE)
+        if name:
+            found.append(_unit(Section("unit", name[1], tuple(block.splitlines()))))
+    return tuple(found)
+
+
+def _docker_clients(sections: list[Section]) -> tuple[DockerClient, ...] | None:
+    if not _all(sections, "docker-clients"):
+        return None
+    return tuple(
+        DockerClient(
+            pid=int(section.argument),
+            name=section.values().get("name", ""),
+            cgroups=tuple(dict.fromkeys(line.split(":", 2)[-1] for line in section.every("cgroup"))),
+        )
+        for section in _all(sections, "docker-client")
     )
 
 

@@ -21,6 +21,7 @@ from .plan_docker import (
     plan_foreign_containers,
     read_docker_settings,
 )
+from .plan_docker_callers import note_docker_callers
 from .plan_draft import JOURNAL, STATES, Draft
 from .plan_host import check_host, plan_host
 from .plan_images import plan_images
@@ -170,6 +171,7 @@ def _plan_migrate(draft: Draft) -> None:
         return
     read_shim(draft)
     read_docker_settings(draft)
+    note_docker_callers(draft)
     if draft.source == "containerd" and _is_moved(draft):
         _keep(draft)
         if not draft.done:  # the API is told after the switch, so a run cut short may not have come to it

@@ -8,6 +8,7 @@ import yaml
 
 from . import compat, host_kernel
 from .plan_draft import Draft
+from .plan_system import check_cgroups, check_kernel, check_release
 
 CRICTL = "/etc/crictl.yaml"
 
@@ -41,6 +42,8 @@ def check_host(draft: Draft) -> None:
             f"{facts.os.pretty_name or facts.os.id} has {facts.os.package_manager}, not {row.package_manager}",
             f"Make {row.package_manager} usable on the node.",
         )
+    check_release(draft)
+    check_cgroups(draft)
     for what in facts.not_seen:
         draft.note("not-seen", f"not looked at: {what}")
 
@@ -48,6 +51,7 @@ def check_host(draft: Draft) -> None:
 def plan_host(draft: Draft) -> None:
     """Plan kernel modules, sysctls and crictl."""
     facts = draft.facts
+    check_kernel(draft)
     draft.modules = host_kernel.modules_to_load(facts.kernel)
     draft.sysctls = host_kernel.sysctls_to_set(facts.kernel)
     text = host_kernel.modules_file(facts.files)

@@ -53,11 +53,20 @@ wait_for_modules() {
   if [ -e /var/lib/unshim/lock ] && has flock; then flock -s -w 300 /var/lib/unshim/lock true; fi
 }
 
+# True for a process that serves. One that only says its version or its configuration (another probe's, say) does not, nor
+# does one that has no command line yet or any more.
+serves() {
+  case " $(tr '\n\0' '  ' <"$1/cmdline")" in
+    ' ' | *' --version '* | *' -v ' | *' --help '* | *' --validate '* | *' config '* | *' publish '*) return 1 ;;
+  esac
+}
+
 # The processes with this name, of this machine: those of its containers are left out.
 processes() {
   for proc in /proc/[0-9]*; do
     read -r comm <"$proc/comm" || continue
     [ "$comm" = "$1" ] || continue
+    serves "$proc" || continue
     nested=
     while read -r key _ inner; do
       [ "$key" = NSpid: ] && nested=$inner && break
@@ -272,6 +281,14 @@ show_system() {
   printf 'python %s\npackage_manager %s\n' "${python#Python }" "$manager"
 }
 
+# Says that the kernel has no such module to load; where its modules are not here (in a container) nothing is known.
+absent_module() {
+  tree=/lib/modules/$(uname -r)
+  if [ -s "$tree/modules.dep" ] && ! grep -q "/$1\.ko" "$tree/modules.dep" "$tree/modules.builtin"; then
+    printf 'absent %s\n' "$1"
+  fi
+}
+
 show_kernel() {
   printf '@@kernel\n'
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
@@ -283,9 +300,16 @@ show_kernel() {
   fi
   if grep -q '^nodev.overlay$' /proc/filesystems || grep -q '^overlay ' /proc/modules; then
     printf 'module overlay\n'
+  else
+    absent_module overlay
   fi
   if [ -d /proc/sys/net/bridge ] || grep -q '^br_netfilter ' /proc/modules; then
     printf 'module br_netfilter\n'
+  else
+    absent_module br_netfilter
+  fi
+  if controllers=$(cat /sys/fs/cgroup/cgroup.controllers) || controllers=$(awk '$4 == 1 { print $1 }' /proc/cgroups); then
+    printf 'controllers %s\n' "$(printf '%s' "$controllers" | tr '\n' ' ')"
   fi
   for name in net/ipv4/ip_forward net/ipv4/conf/all/forwarding net/bridge/bridge-nf-call-iptables \
     net/bridge/bridge-nf-call-ip6tables; do
@@ -559,6 +583,201 @@ inspect() {
   [ -z "$ids" ] || printf '%s\n' "$ids" | xargs -n 500 $limit docker "$1" inspect --format "$2"
 }
 
+# What cron runs, a file a line: crontabs, then scripts. None bigger than 64 KiB.
+cron_files() {
+  set -- -maxdepth 1 -type f -size -129
+  find -L /etc/crontab /etc/anacrontab /etc/cron.d /var/spool/cron /var/spool/cron/crontabs /var/spool/cron/tabs "$@"
+  find -L /etc/cron.hourly /etc/cron.daily /etc/cron.weekly /etc/cron.monthly "$@" -perm -100
+}
+
+# The services of systemd with their drop-ins. Links that only enable a unit are left out.
+service_files() {
+  set -- /etc/systemd/system /run/systemd/system /run/systemd/generator.late /usr/local/lib/systemd/system /usr/lib/systemd/system
+  if [ ! -L /lib ]; then set -- "$@" /lib/systemd/system; fi
+  find -L "$@" -maxdepth 2 -type f -size -129 \( -name '*.service' -o -path '*.service.d/*.conf' \) \
+    ! -path '*.wants/*' ! -path '*.requires/*' ! -path '*.upholds/*'
+}
+
+readable() { if [ -r "$1" ]; then printf '%s\n' "$1"; fi; }
+
+# Reads files and prints, a tab between: "mention FILE LINE TEXT" for a line that mentions Docker, and "path FILE LINE PATH" for
+# each path in a line. Comments and here-documents are passed over; a line that goes on is one. Of a unit only commands and
+# variables count. With scripts=1 the first file is such records; the others count if they are scripts, and one that mentions
+# Docker is told as "script FILE #!..." and as "called FILE BY LINE". Nothing else of a file leaves the node.
+# mawk 1.3.3 knows neither character classes nor nextfile.
+# shellcheck disable=SC2016 # awk's own
+MENTIONS='
+function finish(  rest, count, i, callers) {
+  if (line == "") return
+  if (!unit || line ~ /^[ \t]*(Exec[A-Za-z]*|Environment)[ \t]*=/) {
+    if (line ~ /docker|DOCKER_HOST/) {
+      if (!unit && !(file in told)) {
+        told[file] = 1
+        if (interpreter != "") print "script\t" file "\t" interpreter
+        count = split(named[file], callers, "\n")
+        for (i = 1; i < count && i <= 20; i++) print "called\t" file "\t" callers[i]
+      }
+      if (++hits <= 300) print "mention\t" file "\t" start "\t" substr(line, 1, 1000)
+    }
+    rest = scripts ? "" : line
+    while (match(rest, /\/[A-Za-z0-9_.@+-]+(\/[A-Za-z0-9_.@+-]+)+/)) {
+      print "path\t" file "\t" start "\t" substr(rest, RSTART, RLENGTH)
+      rest = substr(rest, RSTART + RLENGTH)
+    }
+  }
+  line = ""
+}
+scripts && NR == FNR {
+  split($0, field, "\t")
+  if (field[1] == "path") named[field[4]] = named[field[4]] field[2] "\t" field[3] "\n"
+  next
+}
+FNR == 1 {
+  finish()
+  file = FILENAME
+  terminator = ""
+  unit = (!scripts && file ~ /\/systemd\//)
+  interpreter = ($0 ~ /^#!/) ? substr($0, 1, 200) : ""
+  shell = (interpreter ~ /sh([ \t\r]|$)/ || file ~ /\.sh$/)
+  skipped = (scripts && interpreter == "" && !shell)
+}
+skipped { next }
+terminator != "" {
+  sub(/^[ \t]+/, "")
+  sub(/[ \t\r]+$/, "")
+  if ($0 == terminator) terminator = ""
+  next
+}
+/^[ \t]*#/ || (unit && /^[ \t]*;/) { next }
+{
+  sub(/\r$/, "")
+  if (line == "") start = FNR
+  line = line $0
+  if (length(line) < 20000 && line ~ /\\$/) {
+    line = substr(line, 1, length(line) - 1) " "
+    next
+  }
+  if (shell && line !~ /\(\(|<<</ && match(line, /<<-?[ \t]*[\042\047\\]?[A-Za-z_][A-Za-z0-9_]*/)) {
+    terminator = substr(line, RSTART, RLENGTH)
+    sub(/^<<-?[ \t]*[\042\047\\]?/, "", terminator)
+  }
+  finish()
+}
+END {
+  finish()
+  if (hits > 300) print "more\t" (hits - 300)
+}'
+
+# Sets mentions to the records of crontabs and services, and of the scripts that they name.
+find_docker_mentions() {
+  set -f
+  IFS=$NEWLINE
+  # shellcheck disable=SC2046 # one word per line
+  set -- $(unset IFS && each readable "$(cron_files; service_files)")
+  unset IFS
+  mentions=
+  if [ $# != 0 ]; then
+    records=$(t awk "$MENTIONS" "$@")
+    mentions=$(printf '%s\n' "$records" | grep -v '^path')
+    IFS=$NEWLINE
+    # shellcheck disable=SC2046
+    set -- $(printf '%s\n' "$records" | grep '^path' | cut -f 4 | sort -u)
+    # shellcheck disable=SC2046
+    [ $# = 0 ] || set -- $(unset IFS && t find -L "$@" -maxdepth 0 -type f -size -129)
+    unset IFS
+    [ $# = 0 ] || mentions=$mentions$NEWLINE$(printf '%s\n' "$records" | t awk -v scripts=1 "$MENTIONS" - "$@")
+  fi
+  set +f
+}
+
+# Which lines of crontabs, services and of the scripts they name mention Docker, and how those services are used.
+show_docker_mentions() {
+  if ! has awk || ! has find; then
+    not_seen 'who calls docker in crontabs and services: awk or find is not installed'
+    return
+  fi
+  for directory in /var/spool/cron/crontabs /var/spool/cron/tabs; do
+    if [ -d "$directory" ] && [ ! -r "$directory" ]; then not_seen "$directory: may not be listed by this user"; fi
+  done
+  find_docker_mentions
+  printf '@@docker-mentions\n'
+  case $mentions in *mention*) printf '%s\n' "$mentions" | encode ;; *) return ;; esac
+  [ -n "$units" ] || return
+  set -f
+  # shellcheck disable=SC2046 # a name has no blanks; of a template the instances are asked for
+  set -- $(printf '%s\n' "$mentions" | tr '\t' '\n' |
+    sed -n -e 's,^/.*/systemd/[a-z.]*/\([^/]*\.service\)$,\1,p' -e 's,^/.*/systemd/[a-z.]*/\([^/]*\.service\)\.d/[^/]*$,\1,p' |
+    sed 's/@\.service$/@*.service/' | sort -u)
+  set +f
+  [ $# != 0 ] || return
+  printf '@@mentioning-units\n'
+  t systemctl show --no-pager -p Id -p LoadState -p ActiveState -p UnitFileState -p FragmentPath -p DropInPaths -p TriggeredBy "$@"
+}
+
+# Network namespaces, by a process in each, in which dockerd (a pid) has accepted connections at its socket: a connection belongs
+# to the namespace of whoever made it. In /proc/net/unix state 03 is a connection; the daemon of a pod has such, too.
+connected_namespaces() {
+  # shellcheck disable=SC2012,SC2046 # such paths have no blanks
+  {
+    ls -l "/proc/$1/fd" | sed -n 's/^.*socket:\[\([0-9]*\)\]$/ours \1/p'
+    grep -H ' 03 .*/' $(stat -L -c '%i %n' /proc/[0-9]*/ns/net | sort -u -k 1,1 | sed 's,^[^ ]* \(.*\)/ns/net$,\1/net/unix,') /dev/null
+  } | awk -v socket="$DOCKER_SOCKET" '
+    $1 == "ours" { ours[$2] = 1; next }
+    $7 in ours && ($8 == socket || $8 ~ /\/docker\.sock$/) && split($1, part, "/") { print "/proc/" part[3] }' | sort -u
+}
+
+# What ss -xp says in the network namespace of a process.
+sockets_of() {
+  if [ "$(stat -L -c %i "$1/ns/net")" = "$(stat -L -c %i /proc/self/ns/net)" ]; then
+    t ss -xp
+  else
+    t nsenter --net="$1/ns/net" ss -xp
+  fi
+}
+
+# The processes at the other end, from what ss -xp printed: the two ends of a connection know each other's number,
+# "u_str ESTAB 0 0 /run/docker.sock 11 * 12 users:(...)".
+connected_to() {
+  awk -v daemon="$1" -v socket="$DOCKER_SOCKET" '
+    $1 !~ /^u_/ { users[number] = users[number] $0; next } # the name of a process may have line ends
+    { number = $6; users[number] = $0 }
+    $2 == "ESTAB" && ($5 == socket || $5 ~ /\/docker\.sock$/) && index($0, "pid=" daemon ",") { wanted[$8] = 1 }
+    END {
+      for (number in wanted) {
+        count = split(users[number], parts, "pid=")
+        for (i = 2; i <= count; i++) print parts[i] + 0
+      }
+    }'
+}
+
+# Who is connected to Docker's socket. Nobody connects to it for that, so a Docker that sleeps is not woken. A probe's own calls
+# of docker are left out.
+show_docker_clients() {
+  [ -n "$dockerd_pid" ] || return
+  if [ "$(id -u)" != 0 ] || ! has ss || ! has nsenter || ! has awk; then
+    not_seen 'who is connected to the socket of Docker: that takes root, ss (iproute2) and nsenter (util-linux)'
+    return
+  fi
+  printf '@@docker-clients\n'
+  for pid in $(for process in $(connected_namespaces "$dockerd_pid"); do
+    sockets_of "$process" | connected_to "$dockerd_pid"
+  done | sort -u -n); do
+    if tr '\n\0' ' \n' <"/proc/$pid/environ" | grep -q '^UNSHIM_PROBE='; then continue; fi
+    name=$(tr -d '\000-\037\177' <"/proc/$pid/comm")
+    [ -n "$name" ] || continue
+    printf '@@docker-client %s\nname %s\n' "$pid" "$name"
+    tr -d '\r' <"/proc/$pid/cgroup" | sed 's/^/cgroup /'
+  done
+}
+
+# Who may use Docker without being root: by the group's line, and by having it as the first group.
+show_docker_group() {
+  line=$(grep '^docker:' /etc/group) || return
+  printf '@@docker-group\n'
+  { printf '%s\n' "$line" | cut -d : -f 4 | tr , '\n' && grep "^[^:]*:[^:]*:[^:]*:$(printf '%s\n' "$line" | cut -d : -f 3):" /etc/passwd |
+    cut -d : -f 1; } | sed -n 's/^[A-Za-z0-9_]/member &/p' | sort -u
+}
+
 # The data directory containerd is set to, imported files included.
 find_containerd_root() {
   for words in "t $containerd config dump" "cat /etc/containerd/config.toml"; do
@@ -821,7 +1040,8 @@ main() {
   unset IFS
   LC_ALL=C
   PATH=${PATH:-/usr/bin:/bin}:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin
-  export LC_ALL PATH
+  UNSHIM_PROBE=1 # by this the calls of docker of one probe are known to another
+  export LC_ALL PATH UNSHIM_PROBE
   files_done=$NEWLINE
   printf '@@unshim-probe 1\n'
   find_timeout
@@ -839,6 +1059,9 @@ main() {
   show_dockerd
   find_cri_dockerd
   show_cri_dockerd
+  show_docker_clients
+  show_docker_group
+  show_docker_mentions
   show_containerd
   show_programs
   show_kubelet_files

@@ -18,6 +18,7 @@ def lasting(node):
     node.pop("elapsed")
     if node["facts"]:
         node["facts"].pop("time")
+        node["facts"].pop("docker_clients")
         for mount in node["facts"]["mounts"].values():
             mount.pop("available")
     return node

@@ -10,7 +10,7 @@ import pytest
 
 from unshim import audit, audit_text, observe, records
 from unshim.audit_model import EXIT_CODES, STATUSES, Audit, Node, Runtime, Sighting
-from unshim.facts import Docker, Facts, File
+from unshim.facts import Docker, Facts, File, Mention
 from unshim.plan_model import Finding, NotCarried, Settings
 
 ROOT = Path(__file__).parents[3]
@@ -117,6 +117,22 @@ def test_severity_is_the_worst_of_all_nodes():
 def test_verdicts(name, verdict, source):
     node = of(facts(name))
     assert (node.status, node.verdict, node.runtime.source) == ("seen", verdict, source)
+
+
+def test_a_disk_that_is_too_small_is_told():
+    seen = facts("dockershim-worker")
+    mounts = {path: replace(mount, available=1 << 20) for path, mount in seen.mounts.items()}
+    node = of(replace(seen, mounts=mounts))
+    assert (node.verdict, node.severity) == ("blocked", "block")
+    assert "not-enough-space" in {finding.id for finding in node.findings}
+
+
+def test_who_calls_docker_is_a_warning_and_names_no_secret():
+    mention = Mention("/etc/cron.d/x", 3, "@daily root docker login -p hunter2")
+    node = of(replace(facts("dockershim-worker"), docker_mentions=(mention,)))
+    assert (node.verdict, node.severity) == ("ready", "warn")
+    assert "docker-caller" in {finding.id for finding in node.findings}
+    assert "hunter2" not in json.dumps(records.to_data(node))
 
 
 def test_a_user_who_is_not_root_decides_nothing():

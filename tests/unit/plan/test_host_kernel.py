@@ -66,3 +66,8 @@ def test_what_the_kernel_lacks_now():
         "net.bridge.bridge-nf-call-iptables",
         "net.bridge.bridge-nf-call-ip6tables",
     }
+
+
+def test_a_module_that_the_kernel_has_not_is_not_loaded():
+    assert host_kernel.modules_to_load(Kernel()) == ("overlay", "br_netfilter")
+    assert host_kernel.modules_to_load(Kernel(modules_absent=("br_netfilter",))) == ("overlay",)
