@@ -293,6 +293,24 @@ def test_a_plan_names_callers_with_file_and_line_and_no_argument(worker):
     assert "hunter2" not in repr(found)
 
 
+def test_a_real_node_with_callers_of_every_kind(facts_of):
+    """Recorded with cron, services, a timer, a template's instance, a masked service, scripts, and a client in another network."""
+    facts = facts_of("docker-callers")
+    found = {call.path: (call.line, call.what, call.is_used) for call in docker_callers.calls(facts)}
+    assert found == {
+        "/etc/cron.d/login": (2, "docker login", True),
+        "/etc/cron.daily/ask": (2, "/var/run/docker.sock", True),
+        "/etc/systemd/system/logs@.service": (2, "docker events", True),
+        "/etc/systemd/system/off.service": (3, "docker ps", False),
+        "/etc/systemd/system/timed.service": (3, "docker info", True),
+        "/etc/systemd/system/watch.service": (2, "docker events", True),
+        "/usr/local/sbin/count": (3, "docker ps", True),
+        "/usr/local/sbin/gc": (2, "docker system", True),
+    }
+    assert [name.split(" (")[0] for name in docker_callers.clients(facts)] == ["docker"] * 3
+    assert facts.docker_group == ("ann",)
+
+
 def test_many_callers_are_counted(worker):
     many = [{"path": f"/etc/cron.d/a{n}", "line": 1, "text": "@daily root docker ps"} for n in range(14)]
     message = findings(worker({"docker_mentions": many}))["docker-caller"].message
