@@ -67,6 +67,7 @@ def show(browser, pages):
 
     def open_page(name, viewport=DESK, scheme="light", **options):
         context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True, **options)
+        context.set_default_timeout(120_000)  # a busy machine is no bug
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
