@@ -111,7 +111,7 @@ class _Run:
     def __init__(self, node: ConnectedNode, made: Plan, settings: Settings, options: argparse.Namespace) -> None:
         self.node, self.made, self.settings, self.options = node, made, settings, options
         self.changes: list[str] = []
-        self.warnings: list[str] = []
+        self.warnings = provision.foreseen(made) if options.dry else []
         self.diffs: list[dict[str, str]] = []
         self.runtime = ""
 

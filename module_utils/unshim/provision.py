@@ -69,28 +69,27 @@ def install_changes(result: dict[str, Any]) -> list[str]:
     """Return in words what ``containerd_install`` did, or would do."""
     said = []
     if result["repository"]:
-        said.append(f"added the package repository in {result['repository']}")
-    said += [f"completed the installation of {name}, {how}" for name, how in sorted(result["completed"].items())]
+        said.append(f"add the package repository in {result['repository']}")
+    said += [f"complete the installation of {name}, {how}" for name, how in sorted(result["completed"].items())]
     for name, versions in sorted(result["packages"].items()):
-        if versions["before"] != versions["after"]:
+        # In a dry run, a version that only lists read anew would tell is "".
+        if versions["before"] != versions["after"] or not versions["after"]:
             old = f" in place of {versions['before']}" if versions["before"] else ""
-            said.append(f"installed {name} {versions['after']}".rstrip() + old)
-    said += [
-        f"installed {name} {version}, which it needs" for name, version in sorted(result["also_installed"].items())
-    ]
-    said += [f"holds {name} in its version" for name in result["held"]]
+            said.append(f"install {name} {versions['after']}".rstrip() + old)
+    said += [f"install {name} {version}, which it needs" for name, version in sorted(result["also_installed"].items())]
+    said += [f"hold {name} in its version" for name in result["held"]]
     return said
 
 
 def config_changes(result: dict[str, Any]) -> list[str]:
     """Return in words what ``containerd_config`` did, or would do."""
-    said = [f"wrote {path}" for path in result["changed_files"]]
-    said += [f"loaded the kernel module {name}" for name in result["loaded_modules"]]
+    said = [f"write {path}" for path in result["changed_files"]]
+    said += [f"load the kernel module {name}" for name in result["loaded_modules"]]
     said += [f"set {name} = {value}" for name, value in sorted(result["set_sysctls"].items())]
     if result["restarted"]:
-        said.append("started containerd with it")
+        said.append("start containerd with it")
     if result["changed"] and not said:
-        said.append("enabled containerd at boot")
+        said.append("enable containerd at boot")
     return said
 
 
@@ -113,6 +112,11 @@ def blocked(made: Plan) -> Outcome | None:
             "Use provision.yml for it, or set unshim_containerd_method to package or docker_repo.",
         )
     return None
+
+
+def foreseen(made: Plan) -> list[str]:
+    """Return what a plan warns of: what it cannot know before a package is there, above all."""
+    return [f"{one.message}. {one.remedy}".strip() for one in made.findings if one.severity == "warn"]
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

@@ -126,16 +126,16 @@ def test_what_is_said():
     )  # fmt: skip
     assert text == (
         "n1: changed; containerd 1.7.24 answers\n"
-        "  added the package repository in /etc/apt/sources.list.d/docker.sources\n"
-        "  completed the installation of libc6, half configured\n"
-        "  installed a 2 in place of 1\n"
-        "  installed b 3\n"
-        "  installed runc 1.1, which it needs\n"
-        "  holds b in its version\n"
-        "  wrote /etc/containerd/config.toml\n"
-        "  loaded the kernel module overlay\n"
+        "  add the package repository in /etc/apt/sources.list.d/docker.sources\n"
+        "  complete the installation of libc6, half configured\n"
+        "  install a 2 in place of 1\n"
+        "  install b 3\n"
+        "  install runc 1.1, which it needs\n"
+        "  hold b in its version\n"
+        "  write /etc/containerd/config.toml\n"
+        "  load the kernel module overlay\n"
         "  set net.ipv4.ip_forward = 1\n"
-        "  started containerd with it\n"
+        "  start containerd with it\n"
         "  warning: careful\n"
         "    --- /a (absent)\n"
         "    +++ /a\n"
@@ -147,6 +147,18 @@ def test_what_is_said():
         "n4: nothing to do\n"
         "4 nodes: 1 nothing to do, 1 changed, 1 not reached, 1 failed.\n"
     )
+
+
+def test_a_version_that_is_not_known_yet_is_no_reason_to_say_nothing():
+    """Of packages that the lists of a new machine do not know."""
+    result = {
+        **INSTALLED,
+        "packages": {"a": {"before": "", "after": ""}},
+        "also_installed": {},
+        "completed": {},
+        "held": [],
+    }
+    assert provision.install_changes({**result, "repository": ""}) == ["install a"]
 
 
 def test_a_dry_run_says_would():
