@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/audit"))
 
 import sshd_farm
+import yaml
 
 BIN = Path(sys.executable).parent
 
@@ -27,7 +28,40 @@ def contestants(inventory: Path) -> dict[str, list[str | Path]]:
         "deploys/audit.py": [sys.executable, ROOT / "deploys/audit.py", "-i", inventory, "--timeout", "900"],
         "ansible -m runtime_facts": [*adhoc, "-m", "runtime_facts"],
         "ansible -m setup": [*adhoc, "-m", "setup"],
+        "pyinfra exec true": [
+            BIN / "pyinfra",
+            "-y",
+            "--parallel",
+            "50",
+            pyinfra_inventory(inventory),
+            "exec",
+            "--",
+            "true",
+        ],
     }
+
+
+def pyinfra_inventory(inventory: Path) -> Path:
+    """Write the same targets as pyinfra's own command takes them, the least that it can do with a fleet."""
+    hosts = yaml.safe_load(inventory.read_text())["all"]
+    common = hosts["vars"]
+    data = [
+        (
+            name,
+            {
+                "ssh_hostname": common["ansible_host"],
+                "ssh_port": own["ansible_port"],
+                "ssh_user": common["ansible_user"],
+                "ssh_key": common["ansible_ssh_private_key_file"],
+                "ssh_strict_host_key_checking": "no",
+                "ssh_known_hosts_file": "/dev/null",
+            },
+        )
+        for name, own in hosts["children"]["kube_node"]["hosts"].items()
+    ]
+    path = inventory.with_name("inventory_of_pyinfra.py")
+    path.write_text(f"nodes = {data!r}\n")
+    return path
 
 
 def seconds(name: str, command: list[str | Path]) -> tuple[float, float]:

@@ -9,7 +9,6 @@ from gevent import monkey
 monkey.patch_all()
 
 import argparse
-import getpass
 import json
 import os
 import shutil
@@ -20,13 +19,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-import ansible_inventory
+import command_line
 import fleet
 
 from unshim import audit, audit_text, records, targets
-from unshim.audit_model import EXIT_CODES, Audit, Sighting
-
-USAGE_ERROR = 64  # EX_USAGE of sysexits.h: nothing was audited
+from unshim.audit_model import EXIT_CODES, Audit
 
 CODES = """exit codes (those of monitoring plugins):
   0  every node was seen and can be moved, or is moved already
@@ -37,40 +34,21 @@ CODES = """exit codes (those of monitoring plugins):
 """
 
 
-class Arguments(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        self.exit(USAGE_ERROR, f"{self.format_usage()}audit: {message}\n")
-
-
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
-    parser = Arguments(
+    parser = command_line.Arguments(
         prog="deploys/audit.py",
         description=__doc__,
         epilog=CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-i", "--inventory", action="append", default=[], help="as of ansible-playbook; may repeat")
-    parser.add_argument("-l", "--limit", default="", help="hosts, as of ansible-playbook")
-    parser.add_argument(
-        "--group", action="append", help="group to audit (kube_node and kube_control_plane); may repeat"
-    )
+    command_line.add_connection(parser, "audit", forks=50)
     parser.add_argument("--json", metavar="FILE", help="write the audit there; - is standard output, without the table")
     parser.add_argument(
         "--with-facts", action="store_true", help="all facts in the JSON; files in them may hold passwords"
     )
-    parser.add_argument("-f", "--forks", type=int, default=50, help="nodes at a time (50)")
     parser.add_argument("-T", "--timeout", type=float, default=60, help="seconds one node may take (60)")
-    parser.add_argument("-u", "--user", default="", help="user to connect as, where the inventory names none")
-    parser.add_argument("--private-key", default="", help="key to connect with, where the inventory names none")
-    parser.add_argument("-k", "--ask-pass", action="store_true", help="ask for the password to connect with")
-    parser.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for the password to become root with")
     parser.add_argument("--no-become", action="store_true", help="look as the user we connect as")
-    parsed = parser.parse_args(given)
-    if parsed.forks < 1:
-        parser.error(f"--forks is {parsed.forks}; it must be 1 or more")
-    if parsed.timeout <= 0:
-        parser.error(f"--timeout is {parsed.timeout:g}; it must be more than 0")
-    return parsed
+    return command_line.parsed(parser, given)
 
 
 def main() -> int:
@@ -79,13 +57,13 @@ def main() -> int:
     # interpreter would print a traceback for each.
     sys.unraisablehook = lambda _: None
     try:
-        found = _targets(options)
+        found = command_line.read_targets(options, options.group, never_become=options.no_become)
     except targets.InventoryProblem as problem:
         print(f"audit: {problem}", file=sys.stderr)
-        return USAGE_ERROR
+        return command_line.USAGE_ERROR
     settings = {target.node: target.settings for target in found}
     with tempfile.TemporaryDirectory(prefix="unshim-audit-") as directory:
-        seen = fleet.look(found, options.timeout, options.forks, Path(directory), _Progress(len(found)))
+        seen = fleet.look(found, options.timeout, options.forks, Path(directory), command_line.Progress(len(found)))
     nodes = [
         audit.of_facts(sighting, facts, settings[sighting.node], options.with_facts)
         if facts
@@ -97,25 +75,8 @@ def main() -> int:
         _report(made, options)
     except OSError as error:
         print(f"audit: {options.json} could not be written: {error.strerror}", file=sys.stderr)
-        return USAGE_ERROR
+        return command_line.USAGE_ERROR
     return EXIT_CODES[made.severity]
-
-
-def _targets(options: argparse.Namespace) -> list[targets.Target]:
-    listing, base = ansible_inventory.read(options.inventory, options.limit)
-    nodes = ansible_inventory.nodes(listing, options.group)
-    return targets.read(
-        listing,
-        nodes,
-        targets.Defaults(
-            user=options.user or base.user,
-            key=options.private_key or base.key,
-            password=getpass.getpass("SSH password: ") if options.ask_pass else "",
-            never_become=options.no_become,
-            become_password=getpass.getpass("Password to become root: ") if options.ask_become_pass else "",
-            check_host_key=base.check_host_key,
-        ),
-    )
 
 
 def _report(made: Audit, options: argparse.Namespace) -> None:
@@ -133,19 +94,6 @@ def _report(made: Audit, options: argparse.Namespace) -> None:
     is_terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if is_terminal else 160
     sys.stdout.write(audit_text.render(made, width, colour=is_terminal and "NO_COLOR" not in os.environ))
-
-
-class _Progress:
-    """One line that counts, on a terminal."""
-
-    def __init__(self, number: int) -> None:
-        self.number, self.done = number, 0
-
-    def __call__(self, sighting: Sighting) -> None:
-        self.done += 1
-        if sys.stderr.isatty():
-            end = "\r" if self.done < self.number else "\r\x1b[K"
-            print(f"\x1b[K{self.done} of {self.number} nodes", end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

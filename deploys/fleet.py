@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from pyinfra.api import Config, Inventory, QuoteString, State, StringCommand
@@ -31,6 +31,7 @@ from unshim.facts import Facts
 from unshim.targets import Target
 
 Seen = tuple[Sighting, Facts | None]
+Result = TypeVar("Result")
 
 
 class RunningContainer(DockerConnector):
@@ -70,30 +71,54 @@ def look(
         directory: a private, temporary one, for configuration of ssh.
         progress: called as soon as a node is done.
     """
+
+    def errand(host: Any, target: Target) -> Seen:
+        seen = see(host, target, timeout)
+        progress(seen[0])
+        return seen
+
+    return visit(targets, timeout, forks, directory, errand)
+
+
+def visit(
+    targets: Iterable[Target],
+    timeout: float,
+    forks: int,
+    directory: Path,
+    errand: Callable[[Any, Target], Result],
+) -> list[Result]:
+    """Do an errand at each target, some at a time, and return what it returns, in the order they are done.
+
+    Args:
+        targets: the nodes.
+        timeout: seconds a connection may take to come about.
+        forks: how many at a time.
+        directory: a private, temporary one, for configuration of ssh.
+        errand: is given pyinfra's host, to :func:`see` first, and the target. For one that has a problem the host is None.
+    """
     for name in ("pyinfra", "paramiko"):  # what they would say is in the result
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     # A reader that meets what is no UTF-8 ends; that the output is cut off is seen and said without a traceback.
     hub = gevent.get_hub()
     hub.NOT_ERROR = (*hub.NOT_ERROR, UnicodeDecodeError)
     chosen = list(targets)
-    done: list[Seen] = []
-
-    def note(sighting: Sighting, facts: Facts | None) -> None:
-        done.append((sighting, facts))
-        progress(sighting)
-
     able = [target for target in chosen if not target.problem]
-    for target in chosen:
-        if target.problem:
-            note(Sighting(target.node, "not-audited", target.problem), None)
+    done = [errand(None, target) for target in chosen if target.problem]
     if not able:
         return done
     inventory = Inventory(([(one.node, _data(one, timeout, directory)) for one in able], {}))
     for target in able:
         inventory.get_host(target.node).connector_cls = CONNECTORS[target.connection]
     state = State(inventory, Config(PARALLEL=forks, CONNECT_TIMEOUT=max(1, round(timeout))))
-    greenlets = [state.pool.spawn(lambda one: note(*_look_at(state, one, timeout)), target) for target in able]
-    gevent.joinall(greenlets, raise_error=True)
+
+    def run(target: Target) -> None:
+        host = state.inventory.get_host(target.node)
+        try:
+            done.append(errand(host, target))
+        finally:
+            _close(host)
+
+    gevent.joinall([state.pool.spawn(run, target) for target in able], raise_error=True)
     return done
 
 
@@ -145,13 +170,20 @@ def _own_host_key_policy(target: Target, config: str) -> str:
     return said if said in ("yes", "no", "off", "accept-new") else "accept-new"
 
 
-def _look_at(state: State, target: Target, timeout: float) -> Seen:
+def see(host: Any, target: Target, timeout: float) -> Seen:
+    """Connect to a target and return how it went, and its facts if it was seen.
+
+    Args:
+        host: pyinfra's; stays connected. None if the target has a problem.
+        timeout: seconds it may take for everything.
+    """
+    if host is None:
+        return Sighting(target.node, "not-audited", target.problem), None
     began = time.monotonic()
 
     def sighting(status: str, reason: str = "") -> Sighting:
         return Sighting(target.node, status, reason, round(time.monotonic() - began, 1))
 
-    host = state.inventory.get_host(target.node)
     try:
         with gevent.Timeout(timeout):
             try:
@@ -170,8 +202,16 @@ def _look_at(state: State, target: Target, timeout: float) -> Seen:
     except gevent.Timeout:
         what = "did not answer the probe" if host.connected else "did not let us in"
         return sighting("timed-out", f"it {what} within {timeout:g} s"), None
-    finally:
-        _close(host)
+
+
+def look_again(host: Any, target: Target, timeout: float) -> Facts:
+    """Return the facts of a connected target anew.
+
+    Raises:
+        FactProcessError, gevent.Timeout: there are none.
+    """
+    with gevent.Timeout(timeout):
+        return _run(host, target, plain=False)[0]
 
 
 def _run(host: Any, target: Target, plain: bool) -> tuple[Facts, str]:

@@ -55,6 +55,8 @@ class Defaults:
     never_become: bool = False  # whatever the inventory says
     become_password: str = ""
     check_host_key: bool = True
+    tool: str = "the audit"  # who asks, and the playbook that reaches more
+    playbook: str = "playbooks/audit.yml"
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,14 @@ def _read(node: str, value: Callable[..., Any], defaults: Defaults) -> Target:
     connection = CONNECTIONS.get(named)
     if connection is None:
         raise InventoryProblem(
-            f"the audit has no connection {named} (ansible_connection); it has ssh, local and docker. Use playbooks/audit.yml."
+            f"{defaults.tool} has no connection {named} (ansible_connection); it has ssh, local and docker. "
+            f"Use {defaults.playbook}."
         )
     become, method = value("ansible_become"), str(value("ansible_become_method") or "sudo")
     wants_root = not defaults.never_become and (defaults.become if become is None else _truth(become))
     if wants_root and method not in BECOME_PROGRAMS:
         raise InventoryProblem(
-            f"the audit becomes root by sudo or doas, not by {method} (ansible_become_method). Use playbooks/audit.yml."
+            f"{defaults.tool} becomes root by sudo or doas, not by {method} (ansible_become_method). Use {defaults.playbook}."
         )
     try:
         port = int(value(*PORT) or 0)

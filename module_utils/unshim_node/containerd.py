@@ -1,10 +1,8 @@
 """containerd as a service: check a configuration, load what the kernel needs, and say why CRI does not answer."""
 
-import glob
+import errno
 import os
 import re
-import stat
-import tempfile
 from typing import Dict, List, Optional
 
 from . import commands, files, systemd
@@ -24,13 +22,8 @@ def check_config(text: str) -> None:
     Raises:
         NodeError: containerd rejects it.
     """
-    descriptor, path = tempfile.mkstemp(prefix="unshim-", suffix=".toml")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(text.encode("utf-8"))
+    with files.temporary(text.encode("utf-8"), ".toml") as path:
         said = rejection(path)
-    finally:
-        os.unlink(path)
     if said:
         raise NodeError(
             "The installed containerd rejects the new configuration, so nothing was changed: %s"
@@ -53,12 +46,15 @@ def rejected_files(path: str = CONFIG) -> List[str]:
         path: of its configuration; the files that this one imports are looked at, too.
     """
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            patterns = [one for array in IMPORTS.findall(stream.read()) for one in QUOTED.findall(array)]
+        data = files.read_bytes(path)
     except OSError as error:
         return ["%s: %s" % (path, error.strerror)]
+    if data is None:
+        return ["%s: %s" % (path, os.strerror(errno.ENOENT))]
+    text = data.decode("utf-8", "replace")
+    patterns = [one for array in IMPORTS.findall(text) for one in QUOTED.findall(array)]
     # A relative one is meant from the directory of the file that imports it.
-    imported = [found for one in patterns for found in glob.glob(os.path.join(os.path.dirname(path), one))]
+    imported = [found for one in patterns for found in files.matching(os.path.join(os.path.dirname(path), one))]
     # With an imported file that is broken, the one that imports it is rejected as well.
     for paths in (sorted(imported), [path]):
         said = {one: rejection(one) for one in paths}
@@ -73,15 +69,12 @@ def check_socket(socket: str) -> None:
     Raises:
         NodeError: a directory or another file has its place; containerd removes only a socket it finds there.
     """
-    try:
-        mode = os.stat(socket).st_mode
-    except OSError:
-        return  # not there, which is well
-    if not stat.S_ISSOCK(mode):
+    kind = files.kind(socket)
+    if kind not in ("socket", ""):  # not there is well
         raise NodeError(
             "%s is %s, so containerd could not start again: it listens there. Nothing was changed. Remove it (`%s %s`), and "
             "whatever put it there, such as a container that mounts it, and run again."
-            % (socket, *(("a directory", "rmdir") if stat.S_ISDIR(mode) else ("no socket", "rm")), socket)
+            % (socket, *(("a directory", "rmdir") if kind == "directory" else ("no socket", "rm")), socket)
         )
 
 
@@ -181,12 +174,11 @@ def refuse_tasks(socket: str, before: str, after: str) -> None:
 def module_is_there(name: str) -> bool:
     """Return whether a kernel module is loaded or built in."""
     name = name.replace("-", "_")
-    if os.path.isdir("/sys/module/" + name):
+    if files.kind("/sys/module/" + name) == "directory":
         return True
     if name == "br_netfilter":
-        return os.path.isdir("/proc/sys/net/bridge")
-    with open("/proc/filesystems", encoding="utf-8") as stream:
-        return name in stream.read().split()
+        return files.kind("/proc/sys/net/bridge") == "directory"
+    return name in (files.read_bytes("/proc/filesystems") or b"").decode("ascii", "replace").split()
 
 
 def load_module(name: str) -> str:
@@ -212,9 +204,5 @@ def sysctl(name: str) -> str:
 
 def set_sysctl(name: str, value: str) -> str:
     """Set a sysctl in the running kernel and return a warning where that cannot be done, else ""."""
-    try:
-        with open(sysctl_path(name), "w", encoding="utf-8") as stream:
-            stream.write(value)
-    except OSError as error:
-        return "The sysctl %s cannot be set to %s: %s." % (name, value, error.strerror)
-    return ""
+    said = files.write_kernel(sysctl_path(name), value)
+    return "The sysctl %s cannot be set to %s: %s." % (name, value, said) if said else ""

@@ -114,12 +114,11 @@ def existing(url: str, manager: str) -> str:
 
 def _source_files(places):
     for place in places:
-        if os.path.isdir(place):
-            for name in sorted(os.listdir(place)):
-                if name.endswith((".list", ".sources", ".repo")):
-                    yield os.path.join(place, name)
-        elif os.path.isfile(place):
+        if files.kind(place) == "file":
             yield place
+        for name in files.names(place):
+            if name.endswith((".list", ".sources", ".repo")):
+                yield os.path.join(place, name)
 
 
 def _apt_names(path, text, url):

@@ -1,8 +1,6 @@
 """Copy files that must not leave the node, such as a registry's key: the plan names source and destination only."""
 
 import hashlib
-import os
-import stat
 
 from . import files
 from .errors import NodeError
@@ -81,7 +79,7 @@ def _is_made(copy, journal):
 
 def _source(copy):
     path = copy["source"]
-    data = files.read_bytes(path) if stat.S_ISREG(_mode(path)) else None
+    data = files.read_bytes(path) if files.kind(path) == "file" else None
     if data is None:
         raise NodeError(
             "%s, which was to be copied to %s, is not a readable file; nothing was changed. Correct it, or remove it if "
@@ -94,13 +92,6 @@ def _source(copy):
             {"file": path},
         )
     return data
-
-
-def _mode(path):
-    try:
-        return os.stat(path).st_mode
-    except OSError:
-        return 0
 
 
 def _checksum(data):

@@ -1,16 +1,22 @@
-"""Read and replace files on a node so that at every moment either the old or the whole new content is there."""
+"""Read and replace files on a node so that at every moment either the old or the whole new content is there.
+
+What is marked ``by_shell`` has its like in :mod:`files_by_shell`, for a node that is not this machine.
+"""
 
 import contextlib
 import errno
 import fcntl
+import glob
 import grp
 import os
 import pwd
+import shutil
 import stat
 import struct
 import tempfile
+from typing import NamedTuple
 
-from . import commands
+from . import commands, place
 from .errors import NodeError
 
 # <linux/fs.h>: what `lsattr` shows. The request number is _IOR('f', 1, long).
@@ -19,8 +25,71 @@ FS_IMMUTABLE_FL = 0x10
 FS_APPEND_FL = 0x20
 UNFINISHED = ".unshim-new-"  # what a file is called until it has its name
 SPARE_SPACE = 1 << 20  # bytes that must stay free beyond what is written
+OBSTACLES = {
+    "no-directory": "%(directory)s is not a directory",
+    "read-only": "the filesystem of %(directory)s is read-only",
+    "immutable-directory": "the directory %(directory)s has the immutable attribute (chattr -i %(directory)s)",
+    "no-permission": "no permission to write in %(directory)s (is `become: true` missing?)",
+    "not-regular": "it is not a regular file",
+    "mounted": "something is mounted on the file itself, so it cannot be replaced",
+    "immutable": "it has the immutable or append-only attribute (chattr -ia %(path)s)",
+}
+
+Status = NamedTuple("Status", [("mode", int), ("uid", int), ("gid", int), ("size", int)])
 
 
+# What is there
+
+
+@place.by_shell
+def kind(path):
+    """Return what ``path`` is or leads to: "file", "directory", "socket", "other", or "" if there is nothing."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return ""
+    kinds = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "directory"), (stat.S_ISSOCK, "socket"))
+    return next((name for is_one, name in kinds if is_one(mode)), "other")
+
+
+@place.by_shell
+def status(path):
+    """Return the :class:`Status` of what ``path`` is or leads to."""
+    info = os.stat(path)
+    return Status(stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_size)
+
+
+@place.by_shell
+def link_target(path):
+    """Return what a symlink says, None if ``path`` is none."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+@place.by_shell
+def real_path(path):
+    """Return where ``path`` leads through every symlink."""
+    return os.path.realpath(path)
+
+
+@place.by_shell
+def names(directory):
+    """Return the names in a directory, sorted; [] if it is none."""
+    try:
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+@place.by_shell
+def matching(pattern):
+    """Return the paths that match a shell pattern, sorted."""
+    return sorted(glob.glob(pattern))
+
+
+@place.by_shell
 def read_bytes(path):
     """Return the content of ``path``, or None if there is no such file (or it is a symlink to nowhere)."""
     try:
@@ -32,11 +101,13 @@ def read_bytes(path):
         raise
 
 
+@place.by_shell
 def final_path(path):
     """Return where content for ``path`` really goes: through any symlinks, so that a link stays a link."""
     return os.path.realpath(path) if os.path.islink(path) else path
 
 
+@place.by_shell
 def missing_directories(path):
     """Return the directories that have to be made before ``path`` can exist, outermost first."""
     missing = []
@@ -47,6 +118,7 @@ def missing_directories(path):
     return missing
 
 
+@place.by_shell
 def read_attributes(path):
     """Return the extended attributes of ``path`` (the SELinux label, ACLs, capabilities) as far as they can be read."""
     found = {}
@@ -57,6 +129,10 @@ def read_attributes(path):
     return found
 
 
+# What changes it
+
+
+@place.by_shell
 def write_atomically(path, data, mode, uid, gid, attributes=None):
     """Replace the content of ``path`` (made if absent, with its parent directories, which get 0755).
 
@@ -106,6 +182,7 @@ def write_atomically(path, data, mode, uid, gid, attributes=None):
     return made
 
 
+@place.by_shell
 def remove_unfinished(path):
     """Remove what writers of files beside ``path`` left that were killed: whoever writes has the journal's lock."""
     directory = os.path.dirname(os.path.abspath(final_path(path)))
@@ -116,6 +193,7 @@ def remove_unfinished(path):
                     os.unlink(os.path.join(directory, name))
 
 
+@place.by_shell
 def remove(path):
     """Remove the file (a symlink's target, not the link) and return whether it was there."""
     target = final_path(path)
@@ -129,6 +207,87 @@ def remove(path):
     return True
 
 
+@place.by_shell
+def remove_directory(path):
+    """Remove a directory and return whether it is gone: one that somebody else uses stays."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        return False
+    return True
+
+
+@place.by_shell
+def make_directories(directories):
+    """Make directories, each (path, mode), outermost first; one that is there already is left as it is."""
+    for path, mode in directories:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, mode)
+        sync_directory(os.path.dirname(path))
+
+
+@place.by_shell
+def rename(path, new):
+    """Give a file another name."""
+    os.rename(path, new)
+
+
+@place.by_shell
+def set_link(path, target):
+    """Make ``path`` a symlink to ``target``, in place of the file or link that is there."""
+    temporary = path + ".unshim-link"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
+    sync_directory(os.path.dirname(path))
+
+
+@place.by_shell
+def write_kernel(path, value):
+    """Write a value to a file of the kernel's and return what prevented it, "" if nothing did."""
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(value)
+    except OSError as error:
+        return error.strerror
+    return ""
+
+
+@contextlib.contextmanager
+def temporary(data, suffix=""):
+    """Give the path of a file with ``data``, readable by its owner alone, for as long as the block lasts."""
+    directory = make_temporary_directory()
+    path = os.path.join(directory, "unshim" + suffix)
+    try:
+        write_atomically(path, data, 0o600, *own_ids())
+        yield path
+    finally:
+        remove_tree(directory)
+
+
+@place.by_shell
+def make_temporary_directory():
+    return tempfile.mkdtemp(prefix="unshim-")
+
+
+@place.by_shell
+def remove_tree(path):
+    """Remove a file, a link, or a directory with all that is in it; what cannot be removed stays."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+@place.by_shell
+def own_ids():
+    """Return our (uid, gid) on the node."""
+    return os.geteuid(), os.getegid()
+
+
+@place.by_shell
 def sync_directory(path):
     """Make renames and removals in a directory survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -245,15 +404,14 @@ def check_writable(changes, also=()):
             problems.append("%s: %s" % (change["path"], problem))
         else:
             # Twice: the new content and the original that is kept.
-            device = os.stat(_existing_directory(target)).st_dev
-            needed.setdefault(device, [target, 0])[1] += 2 * size
+            device, free = space(target)
+            needed.setdefault(device, [target, free, 0])[2] += 2 * size
     for path in also:
         problem = obstacle(final_path(path))
         if problem:
             problems.append("%s: %s" % (path, problem))
-    for target, size in needed.values():
-        space = os.statvfs(_existing_directory(target))
-        if space.f_bavail * space.f_frsize < size + SPARE_SPACE:
+    for target, free, size in needed.values():
+        if free < size + SPARE_SPACE:
             problems.append("%s: its filesystem is full" % target)
     if problems:
         raise NodeError(
@@ -263,26 +421,41 @@ def check_writable(changes, also=()):
         )
 
 
+@place.by_shell
+def space(path):
+    """Return the number of the filesystem that ``path`` is or would be on, and the bytes free there."""
+    directory = _existing_directory(path)
+    info = os.statvfs(directory)
+    return os.stat(directory).st_dev, info.f_bavail * info.f_frsize
+
+
 def obstacle(path):
     """Return why ``path`` cannot be replaced by a new file, or None."""
     path = os.path.abspath(path)
+    word, directory = find_obstacle(path)
+    return OBSTACLES[word] % {"path": path, "directory": directory} if word else None
+
+
+@place.by_shell
+def find_obstacle(path):
+    """Return the key of OBSTACLES that holds for ``path``, "" if none does, and the innermost directory that is there."""
     directory = _existing_directory(path)
     if not os.path.isdir(directory):
-        return "%s is not a directory" % directory
+        return "no-directory", directory
     if os.statvfs(directory).f_flag & os.ST_RDONLY:
-        return "the filesystem of %s is read-only" % directory
+        return "read-only", directory
     if _attribute_flags(directory) & FS_IMMUTABLE_FL:
-        return "the directory %s has the immutable attribute (chattr -i %s)" % (directory, directory)
+        return "immutable-directory", directory
     if not os.access(directory, os.W_OK | os.X_OK):
-        return "no permission to write in %s (is `become: true` missing?)" % directory
+        return "no-permission", directory
     if os.path.lexists(path):
         if not stat.S_ISREG(os.lstat(path).st_mode):
-            return "it is not a regular file"
+            return "not-regular", directory
         if path in _mount_points():
-            return "something is mounted on the file itself, so it cannot be replaced"
+            return "mounted", directory
         if _attribute_flags(path) & (FS_IMMUTABLE_FL | FS_APPEND_FL):
-            return "it has the immutable or append-only attribute (chattr -ia %s)" % path
-    return None
+            return "immutable", directory
+    return "", directory
 
 
 def _encoded(text):
@@ -298,13 +471,22 @@ def _shown(text, secret):
 def _number(name, kind, path):
     if name.isdigit():
         return int(name)
-    try:
-        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
-    except KeyError:
+    number = 0 if name == "root" else number_of(name, kind)
+    if number is None:
         raise NodeError(
             "The %s %s that %s should belong to does not exist on this node; create it or plan another."
             % (kind, name, path)
-        ) from None
+        )
+    return number
+
+
+@place.by_shell
+def number_of(name, kind):
+    """Return the number of a "user" or "group", None if the node has none such."""
+    try:
+        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
 
 
 def _existing_directory(path):

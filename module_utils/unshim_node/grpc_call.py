@@ -12,6 +12,8 @@ import struct
 import time
 from typing import Dict, List, NamedTuple, Tuple
 
+from . import place, socket_by_perl
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
 END_STREAM = ACK = 0x1
@@ -86,7 +88,7 @@ def call(socket_path: str, method: str, request: bytes, timeout: float) -> bytes
         OSError: the socket cannot be connected.
     """
     deadline = time.monotonic() + timeout
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = socket_by_perl.Connection() if place.away() else socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout)
         connection.connect(socket_path)

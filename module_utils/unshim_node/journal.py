@@ -34,10 +34,9 @@ import os
 import pwd
 import shlex
 import shutil
-import stat
 import time
 
-from . import files
+from . import commands, files, lock_by_shell, place
 from .errors import NodeError
 
 ROOT = "/var/lib/unshim"
@@ -67,6 +66,9 @@ class Journal(object):
         self._data = data or _empty(1)
         self._lock = None
         self._damaged = False
+        # What we know of a node that is away, since every look at it is a command there and the lock is ours.
+        self._made = set()
+        self._last = None
 
     @classmethod
     def load(cls, root=ROOT, check_mode=False, controller=""):
@@ -88,7 +90,7 @@ class Journal(object):
     @property
     def exists(self):
         """Whether this node has a journal on disk."""
-        return os.path.exists(self.path)
+        return bool(files.kind(self.path))
 
     @property
     def state(self):
@@ -323,7 +325,7 @@ class Journal(object):
             return {"changed": False, "diff": {}}
         now = files.read_bytes(path)
         original = self._backup(path, record)
-        link_is_right = record["kind"] != "symlink" or _readlink(path) == record["target"]
+        link_is_right = record["kind"] != "symlink" or files.link_target(path) == record["target"]
         if now == original and link_is_right and (original is None or self._has_ownership(path, record)):
             if not (check_mode or self.check_mode):
                 files.remove_unfinished(path)
@@ -431,6 +433,24 @@ class Journal(object):
         if self._lock is not None or self.check_mode:
             return
         self._make_directory(self.root)
+        self._lock = self._lock_away() if place.away() else self._lock_here()
+        self._read()  # whoever had the lock before may have written
+        self._close_steps()
+
+    def _lock_away(self):
+        path = os.path.join(self.root, "lock")
+        held = lock_by_shell.take(path, LOCK_WAIT, self.controller)
+        if isinstance(held, str):
+            raise self._is_locked(held)
+        return held
+
+    def _is_locked(self, holder):
+        return NodeError(
+            "Another run is changing this node (%s holds %s). Wait until it ends, or end it, and run again."
+            % (holder or "a process", os.path.join(self.root, "lock"))
+        )
+
+    def _lock_here(self):
         descriptor = os.open(os.path.join(self.root, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + LOCK_WAIT
         while True:
@@ -441,16 +461,11 @@ class Journal(object):
                 if error.errno not in (errno.EAGAIN, errno.EACCES) or time.monotonic() >= deadline:
                     holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
                     os.close(descriptor)
-                    raise NodeError(
-                        "Another run is changing this node (%s holds %s). Wait until it ends, or end it, and run again."
-                        % (holder or "a process", os.path.join(self.root, "lock"))
-                    ) from error
+                    raise self._is_locked(holder) from error
                 time.sleep(0.1)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, ("process %d of %s\n" % (os.getpid(), self.controller)).encode("utf-8"))
-        self._lock = descriptor
-        self._read()  # whoever had the lock before may have written
-        self._close_steps()
+        return descriptor
 
     def _close_steps(self):
         """Say of the steps that were cut short that they were; who had begun them would still have the lock."""
@@ -471,13 +486,18 @@ class Journal(object):
         What is looked at before is the last word of somebody who may still be at work. Writes nothing on a node that has
         seen no change.
         """
-        if os.path.exists(os.path.join(self.root, "lock")):
+        if files.kind(os.path.join(self.root, "lock")):
             self.lock()
 
     def unlock(self):
-        if self._lock is not None:
+        if self._lock is None:
+            return
+        self._made, self._last = set(), None
+        if isinstance(self._lock, lock_by_shell.Lock):
+            self._lock.release()
+        else:
             os.close(self._lock)
-            self._lock = None
+        self._lock = None
 
     # Reading and writing
 
@@ -487,7 +507,7 @@ class Journal(object):
             self._data = _parsed(self.path)
         except FileNotFoundError:
             previous = self.path + ".previous"
-            if not os.path.exists(previous):
+            if not files.kind(previous):
                 self._data = _empty(self._next_generation())
                 return
             self._fall_back("is missing")
@@ -512,7 +532,7 @@ class Journal(object):
     def _next_generation(self):
         """Return the first generation that has no archive: none is ever overwritten."""
         number = 1
-        while os.path.exists(os.path.join(self.root, "journal-%d.json" % number)):
+        while files.kind(os.path.join(self.root, "journal-%d.json" % number)):
             number += 1
         return number
 
@@ -521,29 +541,39 @@ class Journal(object):
             return
         self._make_directory(self.root)
         if self._damaged:
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(self.path, self.path + ".damaged")
+            if files.kind(self.path):
+                files.rename(self.path, self.path + ".damaged")
             self._damaged = False
-        current = files.read_bytes(self.path)
+        current = self._last or files.read_bytes(self.path)
         if current is not None:
             self._write_own(self.path + ".previous", current)
-        self._write(self.path, self.content())
+        written = self._write(self.path, self.content())
+        if place.away():
+            self._last = written
 
     def _write(self, path, content):
         text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True)
-        self._write_own(path, text.encode("ascii") + b"\n")
+        data = text.encode("ascii") + b"\n"
+        self._write_own(path, data)
+        return data
 
     def _write_own(self, path, data):
         self._make_directory(os.path.dirname(path))
-        files.write_atomically(path, data, 0o600, os.geteuid(), os.getegid(), attributes={})
+        files.write_atomically(path, data, 0o600, *files.own_ids(), attributes={})
 
     def _make_directory(self, path):
         """Make ``path``, and what is missing above it inside the root, for root's eyes only."""
-        for directory in files.missing_directories(os.path.join(path, "x")):
-            mode = 0o700 if (directory + "/").startswith(self.root.rstrip("/") + "/") else 0o755
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(directory, mode)
-            files.sync_directory(os.path.dirname(directory))
+        if path in self._made:
+            return
+        inside = self.root.rstrip("/") + "/"
+        files.make_directories(
+            [
+                (directory, 0o700 if (directory + "/").startswith(inside) else 0o755)
+                for directory in files.missing_directories(os.path.join(path, "x"))
+            ]
+        )
+        if place.away():
+            self._made.add(path)
 
     def _is_begun(self):
         data = self._data
@@ -573,10 +603,11 @@ class Journal(object):
     def _original(self, path):
         """Return (record, bytes or None) of a file as it is now."""
         data = files.read_bytes(path)
+        target = files.link_target(path)
         record = {
             "existed": data is not None,
-            "kind": "symlink" if os.path.islink(path) else ("file" if data is not None else "missing"),
-            "target": _readlink(path) or "",
+            "kind": "symlink" if target is not None else ("file" if data is not None else "missing"),
+            "target": target or "",
             "mode": "",
             "uid": 0,
             "gid": 0,
@@ -589,12 +620,12 @@ class Journal(object):
             "writing_sha256": None,
         }
         if data is not None:
-            info = os.stat(path)
+            info = files.status(path)
             attributes = files.read_attributes(files.final_path(path))
             record.update(
-                mode="%04o" % stat.S_IMODE(info.st_mode),
-                uid=info.st_uid,
-                gid=info.st_gid,
+                mode="%04o" % info.mode,
+                uid=info.uid,
+                gid=info.gid,
                 size=len(data),
                 backup=os.path.relpath(self._backup_path(path), self.root),
                 attributes={name: base64.b64encode(value).decode("ascii") for name, value in attributes.items()},
@@ -615,31 +646,24 @@ class Journal(object):
         return data
 
     def _has_ownership(self, path, record):
-        info = os.stat(path)
-        return (info.st_uid, info.st_gid, "%04o" % stat.S_IMODE(info.st_mode)) == (
+        info = files.status(path)
+        return (info.uid, info.gid, "%04o" % info.mode) == (
             record["uid"],
             record["gid"],
             record["mode"],
         )
 
     def _restore_link(self, path, target):
-        if os.path.isdir(path) and not os.path.islink(path):
+        if files.kind(path) == "directory" and files.link_target(path) is None:
             raise NodeError("%s was a symlink and is a directory now; move it away and run again." % path)
-        temporary = path + ".unshim-link"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        os.symlink(target, temporary)
-        os.rename(temporary, path)
-        files.sync_directory(os.path.dirname(path))
+        files.set_link(path, target)
 
     def _remove_directories(self, path):
         """Remove the directories above ``path`` that were made for any of our files: the last one leaves them empty."""
         made = {one for record in self._data["files"].values() for one in record["missing_directories"]}
         directory = os.path.dirname(os.path.abspath(files.final_path(path)))
         while directory in made:
-            try:
-                os.rmdir(directory)
-            except OSError:
+            if not files.remove_directory(directory):
                 return  # somebody else uses it, or it is gone
             directory = os.path.dirname(directory)
 
@@ -662,8 +686,10 @@ def _empty(generation):
 
 def _parsed(path):
     """Return a journal's data; ValueError if it is none, NodeError if a newer unshim wrote it."""
-    with open(path, encoding="utf-8") as stream:
-        data = json.load(stream)
+    content = files.read_bytes(path)
+    if content is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    data = json.loads(content.decode("utf-8"))
     if not isinstance(data, dict) or "format" not in data:
         raise ValueError("it is not a journal")
     if data["format"] != FORMAT:
@@ -695,23 +721,18 @@ def _text(data):
     return None if data is None else data.decode("utf-8", "replace")
 
 
-def _readlink(path):
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None
-
-
 def _sha256(data):
     return None if data is None else hashlib.sha256(data).hexdigest()
 
 
 def _now():
-    return round(time.time(), 3)
+    return round(commands.now(), 3)
 
 
 def _controller():
     """Return who drives us, as far as sshd and sudo tell."""
+    if place.away():
+        return place.away().controller
     address = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
     user = os.environ.get("SUDO_USER") or os.environ.get("USER") or ""
     if not user:

@@ -1,12 +1,13 @@
 """The one place where node-side code meets AnsibleModule: results go out, errors become one sentence."""
 
 import os
+import threading
 import traceback
 
 from .errors import NodeError
 from .journal import ROOT, Journal
 
-_open_journals = []  # unlocked when the module ends
+_ours = threading.local()  # its journals are unlocked when the module ends
 
 JOURNAL_ROOT_OPTION = {"type": "path", "default": ROOT}
 
@@ -35,9 +36,20 @@ FILES_OPTION = {
 def run(module, act):
     """Call ``act(module)`` and end the module with what it returns (a dict for ``exit_json``).
 
-    NodeError and OSError become ``fail_json`` with their message; anything else is our own mistake and says where.
     ``fail_json`` is called outside the except blocks: inside, ansible-core appends a traceback or chained messages.
     """
+    outcome, failure = attempt(module, act)
+    if failure is not None:
+        return module.fail_json(**failure)
+    return module.exit_json(**outcome)
+
+
+def attempt(module, act):
+    """Call ``act(module)`` and return (what it returns, None), or (None, the arguments for ``fail_json``).
+
+    NodeError and OSError become a failure with their message; anything else is our own mistake and says where.
+    """
+    _ours.journals = []
     try:
         outcome, failure = act(module), None
     except NodeError as error:
@@ -47,12 +59,12 @@ def run(module, act):
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches an operator
         failure = {"msg": describe_internal_error(module, error)}
     finally:
-        while _open_journals:
-            _open_journals.pop().unlock()
+        while _ours.journals:
+            _ours.journals.pop().unlock()
     if failure is not None:
         failure.setdefault("changed", False)
-        return module.fail_json(**failure)
-    return module.exit_json(**outcome)
+        return None, failure
+    return outcome, None
 
 
 def open_journal(module):
@@ -61,7 +73,7 @@ def open_journal(module):
     In check mode nothing written to it leaves memory, and nobody is waited for.
     """
     journal = Journal.load(module.params["journal_root"], check_mode=module.check_mode)
-    _open_journals.append(journal)
+    _ours.journals.append(journal)
     journal.wait_for_others()
     for warning in journal.warnings:
         module.warn(warning)

@@ -1,10 +1,9 @@
 """Packages on Debian and Ubuntu, by apt-get and dpkg. The functions: package_manager.py."""
 
-import os
 import re
 from typing import Dict, List
 
-from . import commands
+from . import commands, files
 from .errors import NodeError
 from .package_manager import LOCK_WAIT, Transaction, matching, run_locked
 
@@ -38,7 +37,7 @@ BROKEN = "H"  # half installed: only the operator can tell whether to reinstall 
 
 
 def is_here() -> bool:
-    return commands.find("apt-get") is not None and os.path.isdir("/var/lib/dpkg")
+    return commands.find("apt-get") is not None and files.kind("/var/lib/dpkg") == "directory"
 
 
 def installed(names: List[str]) -> Dict[str, str]:
@@ -73,7 +72,7 @@ def unfinished() -> Dict[str, str]:
         if letter in UNFINISHED:
             found[name] = UNFINISHED[letter]
     # dpkg's own journal; apt then says "dpkg was interrupted, you must manually run 'dpkg --configure -a'".
-    if not found and os.path.isdir(UPDATES) and any(name.isdigit() for name in os.listdir(UPDATES)):
+    if not found and any(name.isdigit() for name in files.names(UPDATES)):
         found["dpkg"] = "interrupted"
     return found
 

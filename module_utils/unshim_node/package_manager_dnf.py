@@ -5,7 +5,6 @@ one that was simulated.
 """
 
 import os
-import platform
 import re
 from typing import Dict, List
 
@@ -149,7 +148,7 @@ def parse_transaction(text: str) -> Transaction:
 
 
 def _is_architecture(word: str) -> bool:
-    return word in ("noarch", "x86_64", "aarch64", "ppc64le", "s390x", "i686", "armv7hl", "riscv64", platform.machine())
+    return word in ("noarch", "x86_64", "aarch64", "ppc64le", "s390x", "i686", "armv7hl", "riscv64", commands.machine())
 
 
 def install(wanted: Dict[str, str]) -> None:
@@ -230,11 +229,11 @@ def _name():
 
 def _is_yum() -> bool:
     """Return whether this is yum 3: since RHEL 8, yum is a link to dnf."""
-    return os.path.basename(os.path.realpath(_program())).startswith("yum")
+    return os.path.basename(files.real_path(_program())).startswith("yum")
 
 
 def _is_dnf5() -> bool:
-    return os.path.basename(os.path.realpath(_program())) == "dnf5"
+    return os.path.basename(files.real_path(_program())) == "dnf5"
 
 
 def _options():
@@ -257,7 +256,7 @@ def _spec(name, version):
     if not version:
         return name
     # yum 3 takes an epoch only before a version with an architecture.
-    return "%s-%s" % (name, version) + (".%s" % platform.machine() if ":" in version and _is_yum() else "")
+    return "%s-%s" % (name, version) + (".%s" % commands.machine() if ":" in version and _is_yum() else "")
 
 
 _waits = matching(LOCKED)

@@ -233,16 +233,10 @@ def remove_unfinished(opt: str = OPT, links: str = LINKS, cni_bin: str = CNI_BIN
         (links, r".+\.unshim-[0-9]+$"),
         (cni_bin, r"\..+\.unshim-[0-9]+$"),
     ):
-        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
-            path = os.path.join(directory, name)
-            if re.match(pattern, name) and os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path, ignore_errors=True)
-            elif re.match(pattern, name):
-                os.unlink(path)
-    try:
-        os.rmdir(opt)  # if nothing else is in it, there was never an archive
-    except OSError:
-        pass
+        for name in files.names(directory):
+            if re.match(pattern, name):
+                files.remove_tree(os.path.join(directory, name))
+    files.remove_directory(opt)  # if nothing else is in it, there was never an archive
 
 
 def settle(archive: dict, unpacked: str, opt: str = OPT) -> None:

@@ -20,7 +20,7 @@ import signal
 import subprocess
 import time
 
-from . import commands
+from . import commands, files
 from .errors import NodeError
 
 DIRECTORY = "/run/unshim/second-containerd"  # on a tmpfs everywhere: gone after a reboot
@@ -117,11 +117,12 @@ def check_directory(root):
     Raises:
         NodeError: it is something else.
     """
-    if not os.path.lexists(root):
+    kind = files.kind(root)
+    if not kind and files.link_target(root) is None:
         return
-    if not os.path.isdir(root):
+    if kind != "directory":
         raise NodeError("%s is to be containerd's data directory, but is not a directory; nothing was changed." % root)
-    names = [name for name in os.listdir(root) if name != "lost+found"]
+    names = [name for name in files.names(root) if name != "lost+found"]
     if names and not any(name.startswith("io.containerd.") for name in names):
         raise NodeError(
             "%s is to be containerd's data directory, but holds something else (%s); nothing was changed. Set "

@@ -1,7 +1,6 @@
 """systemd units, by systemctl. Every failure names the unit and quotes the end of its log."""
 
 import re
-import time
 from typing import Dict
 
 from . import commands
@@ -153,7 +152,7 @@ def daemon_reload():
 
 
 def _change(verb, unit, timeout):
-    began = time.time() - 1  # s; its log has whole seconds
+    began = commands.now() - 1  # s; its log has whole seconds
     try:
         commands.run(["systemctl", verb, "--", unit], timeout=timeout)
     except commands.CommandFailed as error:

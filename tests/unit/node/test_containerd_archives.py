@@ -2,7 +2,7 @@
 
 import pytest
 
-import containerd_install
+from unshim_node import containerd_archives
 from unshim_node.journal import Journal
 
 
@@ -15,7 +15,7 @@ def test_what_is_checked_cannot_be_exchanged_afterwards(tmp_path):
     archive = {"name": "containerd", "version": "2.1.9", "sha256": "0" * 64, "url": "", "path": str(there)}
     for one in (archive, dict(archive, path="", url=f"file://{there}")):
         there.write_text("the right one")
-        path = containerd_install.get_archive(None, one, str(work))
+        path = containerd_archives.get_archive(one, str(work), None)
         there.write_text("another")
         with open(path, encoding="utf-8") as stream:
             assert stream.read() == "the right one"
@@ -34,16 +34,16 @@ def test_a_crash_before_the_restart_is_made_up_for(links, monkeypatch):
     def killed(_unit):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(containerd_install.systemd, "restart", killed)
+    monkeypatch.setattr(containerd_archives.systemd, "restart", killed)
     with pytest.raises(KeyboardInterrupt):
-        containerd_install.use(changes, {"ActiveState": "active"}, journal)
+        containerd_archives.use(changes, {"ActiveState": "active"}, journal)
     assert Journal.load(journal.root).get("restart_pending") is True  # containerd_config reads it
-    monkeypatch.setattr(containerd_install.systemd, "restart", lambda _unit: True)
-    containerd_install.use(changes, {"ActiveState": "active"}, journal)
+    monkeypatch.setattr(containerd_archives.systemd, "restart", lambda _unit: True)
+    containerd_archives.use(changes, {"ActiveState": "active"}, journal)
     assert Journal.load(journal.root).get("restart_pending") is None
 
 
 def test_no_restart_is_noted_where_none_is_due(links):
     journal, changes = links
-    containerd_install.use(changes, {"ActiveState": "inactive"}, journal)
+    containerd_archives.use(changes, {"ActiveState": "inactive"}, journal)
     assert not journal.exists

@@ -147,7 +147,7 @@ class TestContainerdConfig:
         def killed(_unit):
             raise KeyboardInterrupt
 
-        with mock.patch("containerd_config.systemd.restart", killed), pytest.raises(KeyboardInterrupt):
+        with mock.patch("ansible.module_utils.unshim_node.systemd.restart", killed), pytest.raises(KeyboardInterrupt):
             self.present(self.config_change("no cri\n"))
         assert self.config.read_text() == "no cri\n"
         # The plan of the next run finds the file as it wants it.
@@ -160,14 +160,16 @@ class TestContainerdConfig:
         def killed(_name, _value):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("containerd_config.containerd.sysctl", lambda _name: "0")
-        monkeypatch.setattr("containerd_config.containerd.set_sysctl", killed)
+        monkeypatch.setattr("ansible.module_utils.unshim_node.containerd.sysctl", lambda _name: "0")
+        monkeypatch.setattr("ansible.module_utils.unshim_node.containerd.set_sysctl", killed)
         with pytest.raises(KeyboardInterrupt):
             self.present(sysctls={"net.ipv4.ip_forward": "1"})
         assert self.node.written()["notes"]["sysctls_before"] == {"net.ipv4.ip_forward": "0"}
 
     def test_sysctls_go_back_unless_somebody_else_has_set_them(self, monkeypatch, tmp_path):
-        monkeypatch.setattr("containerd_config.containerd.sysctl_path", lambda name: str(tmp_path / name))
+        monkeypatch.setattr(
+            "ansible.module_utils.unshim_node.containerd.sysctl_path", lambda name: str(tmp_path / name)
+        )
         before = {"net.ipv4.ip_forward": "0\n", "net.bridge.bridge-nf-call-iptables": "0\n", "vm.max_map_count": "9\n"}
         for name, value in before.items():
             (tmp_path / name).write_text(value)

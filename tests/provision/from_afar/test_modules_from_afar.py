@@ -1,0 +1,37 @@
+"""containerd_config and containerd_install on a node that only a shell reaches: every test of theirs, once more."""
+
+import os
+
+import pytest
+import test_modules
+from a_shell import place_of
+from ansible.module_utils import unshim_node
+from test_modules import node  # noqa: F401  a fixture
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as on a node")
+
+
+@pytest.fixture(autouse=True)
+def on_a_node(monkeypatch):
+    monkeypatch.setattr("ansible.module_utils._internal.is_controller", False, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def from_afar():
+    with unshim_node.place.at(place_of(unshim_node)()) as there:
+        yield there
+
+
+class TestContainerdConfig(test_modules.TestContainerdConfig):
+    def test_a_killed_controller_leaves_the_node_locked_only_while_its_command_runs(self, monkeypatch):
+        """The holder of the lock ends when nothing is heard of us any more, and the next run goes on."""
+        monkeypatch.setattr(unshim_node.lock_by_shell, "OLD", 2)
+        monkeypatch.setattr(unshim_node.lock_by_shell.Lock, "release", lambda _lock: None)  # as if killed
+        self.present(self.config_change("new\n"))
+        unshim_node.place.away().keeps = ""
+        monkeypatch.undo()
+        assert self.present(self.config_change("newer\n", before="new\n"))["changed"] is True
+
+
+class TestContainerdInstall(test_modules.TestContainerdInstall):
+    pass
