@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 EXPECTED = (
     "unit",
     "audit",
-    "default/nodes",
+    "provision",
+    "default/nodes+without_python",
     "matrix/air_gapped+refused",
     "matrix/machine+nodes",
     "matrix/machine+nodes+removed+restarted",
