@@ -38,7 +38,8 @@ class Auditor:
 
     def ansible(self, inventory, *arguments, timeout=30):
         path = self.directory / "ansible.json"
-        settings = json.dumps({"unshim_audit_file": str(path), "unshim_audit_timeout": timeout})
+        # A relative path counts from where ansible-playbook was started.
+        settings = json.dumps({"unshim_audit_file": path.name, "unshim_audit_timeout": timeout})
         command = [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, ROOT / "playbooks/audit.yml"]
         return self._run([*command, "-T", str(timeout), "-e", settings, *arguments], path)
 
