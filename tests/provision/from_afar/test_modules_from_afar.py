@@ -6,6 +6,7 @@ import pytest
 import test_modules
 from a_shell import place_of
 from ansible.module_utils import unshim_node
+from ansible.module_utils.unshim_node import lock_by_shell, place
 from test_modules import node  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as on a node")
@@ -18,18 +19,23 @@ def on_a_node(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def from_afar():
-    with unshim_node.place.at(place_of(unshim_node)()) as there:
+    with place.at(place_of(unshim_node)()) as there:
         yield there
 
 
 class TestContainerdConfig(test_modules.TestContainerdConfig):
+    def present(self, *changes, check=False, **more):
+        # Each question takes a perl there, and longer on a busy machine.
+        gate = {"socket": self.socket, "cri_api": ["v1"], "cri_timeout": 60}
+        return self.node.run("containerd_config", check, files=list(changes), **gate, **more)
+
     def test_a_killed_controller_leaves_the_node_locked_only_while_its_command_runs(self, monkeypatch):
         """The holder of the lock ends when nothing is heard of us any more, and the next run goes on."""
-        monkeypatch.setattr(unshim_node.lock_by_shell, "OLD", 2)
-        monkeypatch.setattr(unshim_node.lock_by_shell.Lock, "release", lambda _lock: None)  # as if killed
-        self.present(self.config_change("new\n"))
-        unshim_node.place.away().keeps = ""
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(lock_by_shell, "OLD", 2)
+            patch.setattr(lock_by_shell.Lock, "release", lambda _lock: None)  # as if killed
+            self.present(self.config_change("new\n"))
+        place.away().keeps = ""
         assert self.present(self.config_change("newer\n", before="new\n"))["changed"] is True
 
 
