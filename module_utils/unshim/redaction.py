@@ -37,7 +37,7 @@ _HARMLESS = re.compile(r"(?i)^(?:true|false|null|none|\d{1,5}|/.*|\*+)$")
 def secrets_in(data: Any) -> set[str]:
     """Return the values in ``data`` (texts of files, and dicts and lists of them) that are secret by their names."""
     found: set[str] = set()
-    for text in _texts(data):
+    for text in texts(data):
         for match in _PAIR.finditer(text):
             value = match.group(2).strip("\"'")
             found.add(value)
@@ -83,13 +83,14 @@ def _without_value(match: re.Match[str]) -> str:
     return f"{match.group(1)}{quote}{HIDDEN}{quote}"
 
 
-def _texts(data: Any) -> Iterable[str]:
+def texts(data: Any) -> Iterable[str]:
+    """Yield every text that is a value in plain data."""
     if isinstance(data, dict):
         for value in data.values():
-            yield from _texts(value)
+            yield from texts(value)
     elif isinstance(data, list | tuple):
         for value in data:
-            yield from _texts(value)
+            yield from texts(value)
     elif isinstance(data, str):
         yield data
 

@@ -125,7 +125,7 @@ class _Hide:
     def __init__(self, *known: Json) -> None:
         secrets: set[str] = set()
         for data in known:
-            for text in _texts(data):
+            for text in redaction.texts(data):
                 secrets |= _secrets_in(text)
         self._secrets = frozenset(secrets)
 
@@ -138,17 +138,6 @@ class _Hide:
         if hasattr(value, "__dataclass_fields__"):
             return replace(value, **{name: self.data(getattr(value, name)) for name in value.__dataclass_fields__})
         return value
-
-
-def _texts(data: Any) -> Iterable[str]:
-    if isinstance(data, dict):
-        for value in data.values():
-            yield from _texts(value)
-    elif isinstance(data, list | tuple):
-        for value in data:
-            yield from _texts(value)
-    elif isinstance(data, str):
-        yield str(data)
 
 
 # The nodes of a fleet have most of their texts in common.
