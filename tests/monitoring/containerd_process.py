@@ -12,6 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from unshim.monitoring import endpoint
 from unshim_node import cri
 from unshim_node.protobuf_wire import field, text
 
@@ -26,8 +27,8 @@ def free_port():
         return one.getsockname()[1]
 
 
-def config(directory, schema, port, cni_conf):
-    """Return a config.toml: what the product would write stays out, except the metrics, which are asked for."""
+def config(directory, schema, cni_conf):
+    """Return an administrator's config.toml, without metrics."""
     cri_tables = {
         2: f"""
 [plugins."io.containerd.grpc.v1.cri"]
@@ -54,8 +55,6 @@ address = "{directory}/containerd.sock"
 address = "{directory}/ttrpc.sock"
 [debug]
 address = "{directory}/debug.sock"
-[metrics]
-address = "127.0.0.1:{port}"
 {cri_tables[schema]}"""
 
 
@@ -80,7 +79,8 @@ class ContainerdProcess:
     def start(self):
         (self.directory / "cni").mkdir(parents=True, exist_ok=True)
         path = self.directory / "config.toml"
-        path.write_text(config(self.directory, self.schema, self.port, self.directory / "cni"))
+        written = config(self.directory, self.schema, self.directory / "cni")
+        path.write_text(endpoint.with_address(written, f"127.0.0.1:{self.port}"))
         environment = {**os.environ, "PATH": f"{self.tree}/usr/bin:{self.tools}/usr/sbin:{os.environ['PATH']}"}
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
