@@ -78,6 +78,7 @@ if [ "$instances" -lt 1024 ]; then sysctl -qw fs.inotify.max_user_instances=1024
 
 part "static checks" bash tests/lint.sh
 part "unit tests" pytest -q tests/unit --junitxml=build/junit/unit.xml
+part "monitoring" pytest -q tests/monitoring --junitxml=build/junit/monitoring.xml
 part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
 part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
 part "lab images" bash molecule/_lab/images/build.sh bookworm bullseye trixie containerd2 dnf zypper

@@ -82,10 +82,10 @@ def _is_number(value: Any) -> bool:
 
 def expression(alert: Alert) -> str:
     """Return an alert's PromQL with its threshold."""
-    return string.Template(alert.expression).substitute(threshold=_number(alert.threshold or 0))
+    return string.Template(alert.expression).substitute(threshold=number(alert.threshold or 0))
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
