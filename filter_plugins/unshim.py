@@ -188,8 +188,10 @@ def _scraped(host: str, variables: Any) -> scrape.Node:
     """Return a host as Prometheus reaches it: by its first address out of the node."""
     found = variables["monitoring_endpoint"]
     facts = variables.get("ansible_facts") or {}
-    name = (facts.get("runtime_plan") or {}).get("node_name") or host
-    addresses = (facts.get("runtime") or {}).get("addresses") or []
+    runtime = facts.get("runtime") or {}
+    registered = scrape.node_name(records.from_data(Facts, runtime)) if runtime else ""
+    name = variables.get("unshim_node_name") or registered or host
+    addresses = runtime.get("addresses") or []
     address = addresses[0] if addresses else str(variables.get("ansible_host") or host)
     return scrape.Node(str(name), str(address), str(found["address"]), bool(found["is_loopback"]))
 

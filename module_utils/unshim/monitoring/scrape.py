@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..facts import Facts
+from ..kubelet_command_line import flag_value
 from . import templating
 from .endpoint import PATH, split
 
@@ -17,6 +19,11 @@ class Node:
     host: str  # its address
     containerd: str  # host:port of containerd's metrics, as it listens
     is_loopback: bool = False
+
+
+def node_name(facts: Facts) -> str:
+    """Return the name under which a node's kubelet registers, "" without a kubelet."""
+    return flag_value(facts.kubelet.command_line, "hostname-override") or facts.kubelet.hostname
 
 
 def target(node: Node) -> str:
