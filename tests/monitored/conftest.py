@@ -77,12 +77,12 @@ class Machine:
         return {name for name, _ in self.prometheus.firing()}
 
     def expect(self, alert, seconds=180, collect=False):
-        self._wait(lambda: alert in self.firing(), seconds, f"{alert} fires", collect)
+        self.wait(lambda: alert in self.firing(), seconds, f"{alert} fires", collect)
 
     def expect_over(self, alert, seconds=180, collect=False):
-        self._wait(lambda: alert not in self.firing(), seconds, f"{alert} is over", collect)
+        self.wait(lambda: alert not in self.firing(), seconds, f"{alert} is over", collect)
 
-    def _wait(self, condition, seconds, what, collect):
+    def wait(self, condition, seconds, what, collect=False):
         def look():
             if collect:
                 self.collect()

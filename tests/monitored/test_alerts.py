@@ -77,7 +77,6 @@ def test_docker_in_a_pod_that_stops_to_answer(machine):
         "/usr/sbin/dockerd",
         "--iptables=false",
         "--bridge=none",
-        "--config-file=/dev/null",
         "-H",
         f"unix://{SOCKET}",
     ]
@@ -87,8 +86,10 @@ def test_docker_in_a_pod_that_stops_to_answer(machine):
     }  # fmt: skip
     machine.pod("dind", container, volumes=volumes)
     try:
-        machine.expect_over("DindDown", 240, collect=True)
-        assert machine.has("unshim_dind_up == 1") and machine.has("unshim_dind_info")
+        machine.wait(lambda: machine.has("unshim_dind_up == 1"), 240, "the Docker in the pod is seen", collect=True)
+        machine.expect_over("DindDown", collect=True)
+        (info,) = machine.has("unshim_dind_info")
+        assert info["metric"]["driver"] == "overlay2" and info["metric"]["container"]
         machine.on("kill -STOP $(pgrep -f 'dockerd.*--bridge=none')")
         machine.expect("DindDown", collect=True)
         machine.on("kill -CONT $(pgrep -f 'dockerd.*--bridge=none')")
