@@ -98,6 +98,7 @@ fleet=$!
 set +m
 part "molecule: default" molecule test -s default
 part "molecule: matrix" molecule test -s matrix
+part "molecule: monitoring" molecule test -s monitoring
 part "molecule: migrate" molecule test -s migrate
 part "molecule: carry_over" molecule test -s carry_over
 part "the fleet, after the scenarios" await "$fleet" build/fleet.log

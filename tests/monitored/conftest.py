@@ -88,7 +88,7 @@ class Machine:
                 self.collect()
             return condition()
 
-        wait_for(look, seconds, what)
+        return wait_for(look, seconds, what)
 
     def pod(self, name, container, **spec):
         """Have the kubelet run a pod in the node's network: a file in its directory."""

@@ -64,6 +64,19 @@ def test_docker_that_was_started_again(machine):
     machine.expect_over("DockerStillRunning", collect=True)
 
 
+def check_inner_container(machine):
+    """With cgroup v1 a container of the Docker in the pod lies in the pod's cgroup, and the collector says so."""
+    docker = f"docker -H unix://{SOCKET}"
+    machine.on(f"""
+        tar -xOf /root/image.tar layer.tar | {docker} import - inner:1 >/dev/null
+        {docker} run -d --rm --name inner --network none inner:1 /bin/busybox sleep 1000 >/dev/null
+    """)
+    machine.collect()
+    (found,) = machine.wait(lambda: machine.has("unshim_dind_escaped_processes"), 30, "it is looked at")
+    assert found["value"][1] == "0"
+    machine.on(f"{docker} rm -f inner >/dev/null")
+
+
 def test_docker_in_a_pod_that_stops_to_answer(machine):
     """A real dockerd in a privileged pod, with the programs of the machine."""
     mounts = [{"name": name, "mountPath": f"/{name}", "readOnly": True} for name in HOST_DIRECTORIES]
@@ -90,6 +103,7 @@ def test_docker_in_a_pod_that_stops_to_answer(machine):
         machine.expect_over("DindDown", collect=True)
         (info,) = machine.has("unshim_dind_info")
         assert info["metric"]["driver"] == "overlay2" and info["metric"]["container"]
+        check_inner_container(machine)
         machine.on("kill -STOP $(pgrep -f 'dockerd.*--bridge=none')")
         machine.expect("DindDown", collect=True)
         machine.on("kill -CONT $(pgrep -f 'dockerd.*--bridge=none')")

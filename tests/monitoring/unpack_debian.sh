@@ -4,6 +4,7 @@
 set -euo pipefail
 suite=$1 target=$2
 shift 2
+# shellcheck disable=SC2016  # apt-get's own variable
 mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -v security | sort -u | head -n 1)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
