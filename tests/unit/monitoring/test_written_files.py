@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from unshim.facts import Facts, Kubelet
 from unshim.monitoring import alerts, files, log_agents, node_problem_detector, rules, scrape
 
 GOLDEN = Path(__file__).parents[2] / "data/monitoring/written"
@@ -176,3 +177,11 @@ def test_every_agent_has_a_before_and_an_after():
         for path in log_agents.render()
         if path.endswith(".toml") and tomllib.loads(log_agents.render()[path])
     } == {"vector.before", "vector.after"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"), [(("kubelet",), "w1.example"), (("kubelet", "--hostname-override=blue"), "blue"), ((), "")]
+)
+def test_node_has_the_name_its_kubelet_registers(argv, name):
+    kubelet = Kubelet(command_line=argv, hostname="w1.example" if argv else "")
+    assert scrape.node_name(Facts(kubelet=kubelet)) == name
