@@ -1,6 +1,6 @@
 #!/bin/sh
 # Look at a container from inside and print what is there, for observation.py to read. Changes nothing but two files in
-# volumes of the probe pod. POSIX sh with busybox or coreutils.
+# volumes of the probe pod. POSIX sh with busybox or coreutils. Asked of process 1: what a runtime gives exec may differ.
 
 # One section: show NAME COMMAND...
 show() {
@@ -13,7 +13,7 @@ show() {
 words() { tr '\0' ' ' <"$1"; }
 
 # Names only: values may be secrets.
-variables() { tr '\0' '\n' <"/proc/$$/environ" | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*$/\1/p' | sort -u; }
+variables() { tr '\0' '\n' </proc/1/environ | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*$/\1/p' | sort -u; }
 
 sysctls() {
   for name in net/ipv4/ip_unprivileged_port_start net/ipv4/ping_group_range net/ipv4/ip_local_port_range \
@@ -41,12 +41,12 @@ volumes() {
 LC_ALL=C
 export LC_ALL
 printf '@@unshim-probe 1\n'
-show limits cat /proc/self/limits
-show status cat /proc/self/status
-show cgroup cat /proc/self/cgroup
+show limits cat /proc/1/limits
+show status cat /proc/1/status
+show cgroup cat /proc/1/cgroup
 show mounts cat /proc/self/mountinfo
 show first-process words /proc/1/cmdline
-show apparmor cat /proc/self/attr/current
+show apparmor cat /proc/1/attr/current
 show hostname cat /proc/sys/kernel/hostname
 show hosts cat /etc/hosts
 show resolver cat /etc/resolv.conf

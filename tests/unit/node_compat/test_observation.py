@@ -15,7 +15,11 @@ SHELLS = [shell for shell in (["sh"], ["dash"], ["busybox", "sh"]) if shutil.whi
 
 
 def printed(name, *arguments, shell=("sh",)):
-    command = [*shell, "-c", observation.script(name), "sh", *arguments]
+    """Return what a script prints; process 1 is that of a container, not of this machine."""
+    script = (
+        observation.script(name).replace("</proc/1/environ", "</proc/$$/environ").replace("/proc/1/", "/proc/self/")
+    )
+    command = [*shell, "-c", script, "sh", *arguments]
     environment = {**os.environ, "UNSHIM_COMPAT_VALUE": "made of x"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True).stdout
 
