@@ -1,0 +1,166 @@
+"""What a node has to have before a pod's dockerd can work, and cannot get from inside a pod.
+
+A pod has no /lib/modules, so it loads no kernel module, and sysctls that are the whole machine's are not its own.
+
+Sources: docker-library/docker#467 (legacy rules on a host with nf_tables), moby#49020 (RHEL 10 has no ip_tables),
+docker/docker-ce-packaging#1340 (xt_addrtype in kernel-modules-extra there), concourse/docker-image-resource#388 (no legacy tables
+in Ubuntu 26.04); kind.sigs.k8s.io/docs/user/known-issues (inotify limits); moby libnetwork/iptables (the matches and targets).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MODULES_FILE = "/etc/modules-load.d/unshim-dind.conf"
+SYSCTL_FILE = "/etc/sysctl.d/99-unshim-dind.conf"
+_HEADER = "# Written by unshim: what dockerd in a pod needs and cannot load or set itself.\n"
+#: dockerd's own, whichever iptables it has.
+_BOTH = ("overlay", "bridge", "br_netfilter", "veth", "xt_addrtype", "xt_conntrack", "xt_MASQUERADE")
+MODULES = {
+    "nft": (*_BOTH, "nf_tables", "nft_compat", "nft_chain_nat"),
+    "legacy": (*_BOTH, "ip_tables", "iptable_filter", "iptable_nat"),
+}
+#: The least each has to be; a larger value stays.
+SYSCTLS = {"fs.inotify.max_user_instances": 512, "fs.inotify.max_user_watches": 524288}
+
+#: Reads only. The rules that dockerd makes are tried in a network namespace that ends with the command, which also loads what
+#: the kernel loads on demand. Sections begin with "== ".
+PROBE = r"""
+LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin; export PATH
+echo "== route"; cat /proc/net/route 2>/dev/null
+echo "== kernel"; uname -r
+echo "== sysctl"
+for name in fs.inotify.max_user_instances fs.inotify.max_user_watches; do
+  printf '%s ' "$name"; cat "/proc/sys/$(echo "$name" | tr . /)" 2>/dev/null || echo
+done
+for kind in nft legacy; do
+  echo "== iptables $kind"
+  program=$(command -v "iptables-$kind" 2>/dev/null) || { echo missing; continue; }
+  said=$(unshare -n sh -c '
+    "$0" -w -t nat -N UNSHIM && "$0" -w -t nat -A UNSHIM -m addrtype --dst-type LOCAL -j RETURN &&
+    "$0" -w -t nat -A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE &&
+    "$0" -w -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT' "$program" 2>&1) && echo works ||
+    echo "fails: $(echo "$said" | tr '\n' ' ')"
+done
+echo "== modules"
+for name in overlay bridge br_netfilter veth xt_addrtype xt_conntrack xt_MASQUERADE nf_tables nft_compat nft_chain_nat \
+  ip_tables iptable_filter iptable_nat; do
+  if grep -q "^$name " /proc/modules 2>/dev/null; then echo "$name loaded"
+  elif grep -q "/$name.ko" "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null; then echo "$name builtin"
+  elif modprobe -n -q "$name" 2>/dev/null; then echo "$name loadable"
+  else echo "$name absent"; fi
+done
+"""
+
+
+@dataclass(frozen=True)
+class Host:
+    """One node, as PROBE saw it."""
+
+    routes: str = ""  # /proc/net/route
+    kernel: str = ""
+    sysctls: dict[str, int] = field(default_factory=dict)
+    iptables: dict[str, str] = field(default_factory=dict)  # by flavour: "works", "missing", "fails: ..."
+    modules: dict[str, str] = field(default_factory=dict)  # "loaded", "builtin", "loadable", "absent"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to one node."""
+
+    iptables: str  # "nft" or "legacy"
+    load: tuple[str, ...] = ()  # modules to load now
+    sysctls: dict[str, int] = field(default_factory=dict)  # to set now
+    files: dict[str, str] = field(default_factory=dict)  # text by path: the same at every start
+    problems: tuple[str, ...] = ()  # what keeps dockerd from working there
+
+
+def parse(text: str) -> Host:
+    """Return what PROBE printed as a Host."""
+    sections: dict[str, list[str]] = {}
+    name = ""
+    for line in text.splitlines():
+        if line.startswith("== "):
+            name = line[3:].strip()
+            sections[name] = []
+        elif name:
+            sections[name].append(line)
+    sysctls = {}
+    for line in sections.get("sysctl", ()):
+        words = line.split()
+        if len(words) == 2 and words[1].isdigit():
+            sysctls[words[0]] = int(words[1])
+    return Host(
+        routes="\n".join(sections.get("route", ())),
+        kernel=" ".join(sections.get("kernel", ())).strip(),
+        sysctls=sysctls,
+        iptables={
+            kind: " ".join(sections[f"iptables {kind}"]).strip()
+            for kind in ("nft", "legacy")
+            if f"iptables {kind}" in sections
+        },
+        modules=dict(line.split() for line in sections.get("modules", ()) if len(line.split()) == 2),
+    )
+
+
+def prepare(host: Host, iptables: str = "auto") -> Preparation:
+    """Return what a node needs: the flavour of iptables that works there, its modules, sysctls and the files that keep both.
+
+    Args:
+        iptables: "auto", or the flavour that somebody has chosen.
+    """
+    flavour, problems = _flavour(host, iptables)
+    absent = [name for name in MODULES[flavour] if host.modules.get(name) == "absent"]
+    # Where the rules were tried and hold, whatever they need is there, by whichever name this kernel has it.
+    if absent and host.iptables.get(flavour) != "works":
+        problems.append(
+            f"the kernel {host.kernel} has no module {', '.join(absent)}; on the RHEL family install kernel-modules-extra"
+        )
+    persisted = tuple(name for name in MODULES[flavour] if host.modules.get(name) in ("loaded", "loadable"))
+    files = {SYSCTL_FILE: _HEADER + "".join(f"{name} = {_wanted(host, name)}\n" for name in SYSCTLS)}
+    if persisted:
+        files[MODULES_FILE] = _HEADER + "".join(f"{name}\n" for name in persisted)
+    return Preparation(
+        iptables=flavour,
+        load=tuple(name for name in persisted if host.modules[name] == "loadable"),
+        sysctls={name: least for name, least in SYSCTLS.items() if host.sysctls.get(name, least) < least},
+        files=files,
+        problems=tuple(problems),
+    )
+
+
+def _wanted(host: Host, name: str) -> int:
+    return max(SYSCTLS[name], host.sysctls.get(name, 0))
+
+
+def _flavour(host: Host, given: str) -> tuple[str, list[str]]:
+    said = host.iptables
+    if given in MODULES:
+        failed = said.get(given, "missing")
+        problems = [f"iptables-{given} was asked for and {failed}"] if failed.startswith("fails") else []
+        return given, problems
+    for kind in ("nft", "legacy"):
+        if said.get(kind) == "works":
+            return kind, []
+    tried = [f"iptables-{kind} {_in_short(text)}" for kind, text in said.items() if text.startswith("fails")]
+    # Without the programs only the kernel can be asked: the image brings its own iptables.
+    kernel_has = [
+        kind
+        for kind in ("nft", "legacy")
+        if all(host.modules.get(name) not in ("absent", None) for name in MODULES[kind])
+    ]
+    if tried:
+        return (kernel_has or ["nft"])[0], [f"neither flavour of iptables works: {'; '.join(tried)}"]
+    return (kernel_has or ["nft"])[0], []
+
+
+def _in_short(text: str) -> str:
+    return re.sub(r"\s+", " ", text)[:200]
+
+
+def common_flavour(preparations: Mapping[str, Preparation]) -> str:
+    """Return the flavour that all nodes share; "auto" if they differ, and dockerd's start finds out for itself."""
+    flavours = {one.iptables for one in preparations.values()}
+    return flavours.pop() if len(flavours) == 1 else "auto"
