@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 MODULES_FILE = "/etc/modules-load.d/unshim-dind.conf"
 SYSCTL_FILE = "/etc/sysctl.d/99-unshim-dind.conf"
@@ -25,34 +26,7 @@ MODULES = {
 #: The least each has to be; a larger value stays.
 SYSCTLS = {"fs.inotify.max_user_instances": 512, "fs.inotify.max_user_watches": 524288}
 
-#: Reads only. The rules that dockerd makes are tried in a network namespace that ends with the command, which also loads what
-#: the kernel loads on demand. Sections begin with "== ".
-PROBE = r"""
-LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin; export PATH
-echo "== route"; cat /proc/net/route 2>/dev/null
-echo "== kernel"; uname -r
-echo "== sysctl"
-for name in fs.inotify.max_user_instances fs.inotify.max_user_watches; do
-  printf '%s ' "$name"; cat "/proc/sys/$(echo "$name" | tr . /)" 2>/dev/null || echo
-done
-for kind in nft legacy; do
-  echo "== iptables $kind"
-  program=$(command -v "iptables-$kind" 2>/dev/null) || { echo missing; continue; }
-  said=$(unshare -n sh -c '
-    "$0" -w -t nat -N UNSHIM && "$0" -w -t nat -A UNSHIM -m addrtype --dst-type LOCAL -j RETURN &&
-    "$0" -w -t nat -A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE &&
-    "$0" -w -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT' "$program" 2>&1) && echo works ||
-    echo "fails: $(echo "$said" | tr '\n' ' ')"
-done
-echo "== modules"
-for name in overlay bridge br_netfilter veth xt_addrtype xt_conntrack xt_MASQUERADE nf_tables nft_compat nft_chain_nat \
-  ip_tables iptable_filter iptable_nat; do
-  if grep -q "^$name " /proc/modules 2>/dev/null; then echo "$name loaded"
-  elif grep -q "/$name.ko" "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null; then echo "$name builtin"
-  elif modprobe -n -q "$name" 2>/dev/null; then echo "$name loadable"
-  else echo "$name absent"; fi
-done
-"""
+PROBE = (Path(__file__).parent / "host_probe.sh").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -63,14 +37,14 @@ class Host:
     kernel: str = ""
     sysctls: dict[str, int] = field(default_factory=dict)
     iptables: dict[str, str] = field(default_factory=dict)  # by flavour: "works", "missing", "fails: ..."
-    modules: dict[str, str] = field(default_factory=dict)  # "loaded", "builtin", "loadable", "absent"
+    modules: dict[str, str] = field(default_factory=dict)  # "loaded", "builtin", "loadable", "absent", "unknown"
 
 
 @dataclass(frozen=True)
 class Preparation:
     """What is done to one node."""
 
-    iptables: str  # "nft" or "legacy"
+    iptables: str  # "nft", "legacy", or "auto" where nothing could be tried
     load: tuple[str, ...] = ()  # modules to load now
     sysctls: dict[str, int] = field(default_factory=dict)  # to set now
     files: dict[str, str] = field(default_factory=dict)  # text by path: the same at every start
@@ -112,13 +86,14 @@ def prepare(host: Host, iptables: str = "auto") -> Preparation:
         iptables: "auto", or the flavour that somebody has chosen.
     """
     flavour, problems = _flavour(host, iptables)
-    absent = [name for name in MODULES[flavour] if host.modules.get(name) == "absent"]
+    wanted = MODULES[flavour] if flavour in MODULES else tuple(dict.fromkeys((*MODULES["nft"], *MODULES["legacy"])))
+    absent = [name for name in (wanted if flavour in MODULES else _BOTH) if host.modules.get(name) == "absent"]
     # Where the rules were tried and hold, whatever they need is there, by whichever name this kernel has it.
     if absent and host.iptables.get(flavour) != "works":
         problems.append(
             f"the kernel {host.kernel} has no module {', '.join(absent)}; on the RHEL family install kernel-modules-extra"
         )
-    persisted = tuple(name for name in MODULES[flavour] if host.modules.get(name) in ("loaded", "loadable"))
+    persisted = tuple(name for name in wanted if host.modules.get(name) in ("loaded", "loadable"))
     files = {SYSCTL_FILE: _HEADER + "".join(f"{name} = {_wanted(host, name)}\n" for name in SYSCTLS)}
     if persisted:
         files[MODULES_FILE] = _HEADER + "".join(f"{name}\n" for name in persisted)
@@ -145,15 +120,12 @@ def _flavour(host: Host, given: str) -> tuple[str, list[str]]:
         if said.get(kind) == "works":
             return kind, []
     tried = [f"iptables-{kind} {_in_short(text)}" for kind, text in said.items() if text.startswith("fails")]
-    # Without the programs only the kernel can be asked: the image brings its own iptables.
-    kernel_has = [
-        kind
-        for kind in ("nft", "legacy")
-        if all(host.modules.get(name) not in ("absent", None) for name in MODULES[kind])
+    # Without the programs only the kernel can be asked: the image brings its own iptables, and finds out when it starts.
+    possible = [
+        kind for kind, names in MODULES.items() if not any(host.modules.get(name) == "absent" for name in names)
     ]
-    if tried:
-        return (kernel_has or ["nft"])[0], [f"neither flavour of iptables works: {'; '.join(tried)}"]
-    return (kernel_has or ["nft"])[0], []
+    problems = [f"neither flavour of iptables works: {'; '.join(tried)}"] if tried else []
+    return (possible[0] if len(possible) == 1 else "auto"), problems
 
 
 def _in_short(text: str) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import yaml
 
-from . import address_pools, cluster_features, daemon_settings, model, registry_settings
+from . import address_pools, certificates, cluster_features, daemon_settings, model, registry_settings
+from .certificates import Issued
 from .model import Cluster, Settings
 
 TEMPLATES = Path(__file__).parent / "manifests"
@@ -35,7 +36,7 @@ def wrapper(command: Sequence[str]) -> list[str]:
 
 
 def render(settings: Settings, cluster: Cluster, certificate_sha256: str = "") -> str:
-    """Return every object of a mode but its certificates, as YAML in the order in which they are to be applied.
+    """Return every object of a mode but its Secrets, as YAML in the order in which they are to be applied.
 
     Args:
         certificate_sha256: of the server's certificate, in mode ``service``.
@@ -44,13 +45,45 @@ def render(settings: Settings, cluster: Cluster, certificate_sha256: str = "") -
         DindError: settings or cluster do not allow it.
     """
     context = _context(settings, cluster) | {"certificate_sha256": certificate_sha256}
-    names = ("namespace", "configuration", settings.mode)
-    return "---\n" + "---\n".join(_template(name, context) for name in names)
+    texts = [_template(name, context) for name in ("namespace", "configuration", settings.mode)]
+    if settings.mode == "sidecar":
+        texts += [_template("configuration", context | {"namespace": one}) for one in settings.client_namespaces]
+    return "---\n" + "---\n".join(texts)
 
 
 def configuration(settings: Settings, cluster: Cluster, namespace: str) -> str:
     """Return what a namespace of workloads needs before pods with a dockerd run there, as YAML."""
     return "---\n" + _template("configuration", _context(settings, cluster) | {"namespace": namespace})
+
+
+def secrets(settings: Settings, cluster: Cluster, issued: Issued | None = None) -> list[dict[str, Any]]:
+    """Return the Secrets of a mode, those for the namespaces of its clients included.
+
+    They are kept apart from all else: nothing that prints or keeps manifests should have them.
+
+    Args:
+        issued: the certificates, in mode ``service``.
+    """
+    registries = registry_settings.with_cluster(cluster.registries, cluster.networks)
+    own, others = settings.namespace, settings.client_namespaces
+    found = []
+    if registries.proxies:
+        users = (own, *others) if settings.mode == "sidecar" else (own,)
+        found += [_secret("dind-proxy", namespace, registries.proxies) for namespace in users]
+    if issued is not None:
+        found += [_secret(name, own, texts) for name, texts in issued.secrets.items()]
+        found += [_secret(certificates.CLIENT, other, issued.secrets[certificates.CLIENT]) for other in others]
+    return found
+
+
+def _secret(name: str, namespace: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(LABELS)},
+        "type": "Opaque",
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()},
+    }
 
 
 def pod_parts(settings: Settings, cluster: Cluster, env: dict[str, str]) -> dict[str, Any]:
@@ -109,9 +142,6 @@ def _environment() -> jinja2.Environment:
     )
     # JSON is YAML, and whatever a setting holds stays one value.
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=isinstance(value, dict))
-    environment.filters["base64"] = lambda values: {
-        name: base64.b64encode(text.encode()).decode() for name, text in values.items()
-    }
     return environment
 
 

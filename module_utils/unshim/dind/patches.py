@@ -168,6 +168,14 @@ class _Draft:
         if ends:
             env["DIND_ENDS_WITH_JOB"] = "1"
         parts = manifests.pod_parts(self.settings, self.cluster, env)
+        if self.document.namespace not in (self.settings.namespace, *self.settings.client_namespaces):
+            self.notes.append(
+                f"add {self.document.namespace} to unshim_dind_client_namespaces and run dind.yml: the pod mounts a ConfigMap that it puts there"
+            )
+        if self.features.pod_security:
+            self.notes.append(
+                f"the namespace {self.document.namespace} has to admit privileged pods (pod-security.kubernetes.io/enforce)"
+            )
         dind = parts["container"]
         dind["volumeMounts"] += self._shared(dind["volumeMounts"])
         socket = {"name": "dind-socket", "mountPath": model.SOCKET_DIRECTORY}
@@ -317,3 +325,16 @@ def _told_paths(users: Sequence[Container]) -> Iterator[str]:
                 f"container {text(container.spec.get('name'))} names docker.sock in its command: it has to ask "
                 "$DOCKER_HOST instead"
             )
+
+
+def render(made: Sequence[WorkloadPatch]) -> str:
+    """Return for a terminal what each workload gets, and what is left to do."""
+    if not made:
+        return "No workload mounts Docker's socket."
+    lines = []
+    for one in made:
+        lines.append(f"{one.object}: {one.file_name if one.patch else 'no patch'}")
+        if one.patch:
+            lines.append(f"    {one.command}")
+        lines += [f"    - {note}" for note in one.notes]
+    return "\n".join(lines)

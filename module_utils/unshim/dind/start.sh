@@ -154,6 +154,9 @@ run() {
     delegate "$(own_cgroup)"
     choose_iptables
     ulimit -n "$(ulimit -Hn)"
+    # The kubelet makes its pods likelier to be killed than what dockerd starts: of all in the pod, dockerd would go first, not
+    # the container that eats the memory.
+    echo 0 2>/dev/null >"$proc/self/oom_score_adj" || say "oom_score_adj stays $(cat "$proc/self/oom_score_adj")"
     # One argument a line; none holds a blank.
     # shellcheck disable=SC2086
     set -- dockerd --config-file="$here/daemon.json" $found

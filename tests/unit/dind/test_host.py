@@ -23,8 +23,8 @@ def probed(nft="works", legacy="works", modules=None, instances=128, watches=655
         ("works", "works", "auto", "nft", ""),
         ("works", "fails: can't initialize iptables table `nat'", "auto", "nft", ""),  # Ubuntu 26.04
         ("fails: RULE_APPEND failed", "works", "auto", "legacy", ""),  # docker-library/docker#467
-        ("fails: one", "fails: two", "auto", "nft", "neither flavour of iptables works: iptables-nft fails: one"),
-        ("missing", "missing", "auto", "nft", ""),
+        ("fails: one", "fails: two", "auto", "auto", "neither flavour of iptables works: iptables-nft fails: one"),
+        ("missing", "missing", "auto", "auto", ""),
         ("works", "works", "legacy", "legacy", ""),
         ("works", "fails: no table", "legacy", "legacy", "iptables-legacy was asked for and fails: no table"),
     ],
@@ -69,6 +69,11 @@ def test_a_sysctl_is_raised_and_never_lowered():
         "fs.inotify.max_user_instances = 512",
         "fs.inotify.max_user_watches = 1048576",
     ]
+
+
+def test_a_kernel_whose_modules_cannot_be_seen_is_no_problem():
+    made = host.prepare(probed("missing", "missing", dict.fromkeys(MODULES, "unknown")))
+    assert (made.iptables, made.problems, made.load) == ("auto", (), ())
 
 
 def test_one_flavour_for_all_nodes_or_each_start_finds_out():

@@ -1,12 +1,13 @@
 """What is applied to a cluster: golden files, their shape, and what must be true of them whatever else changes."""
 
+import datetime
 import json
 from pathlib import Path
 
 import api_shapes
 import pytest
 
-from unshim.dind import manifests
+from unshim.dind import certificates, manifests
 from unshim.dind.model import MODES, DindError
 
 DATA = Path(__file__).parents[2] / "data/dind/manifests"
@@ -151,3 +152,24 @@ def test_a_cluster_that_is_too_old_or_unknown_is_refused(version, settings, clus
 def test_a_cluster_without_policies_gets_none(settings, cluster):
     text = manifests.render(settings(), cluster("1.22.0", has_pod_security_policy=False))
     assert "PodSecurityPolicy" not in text and "RoleBinding" not in text
+
+
+def test_secrets_are_no_part_of_the_manifests(settings, cluster):
+    issued = certificates.renew({}, certificates.names("unshim-dind"), datetime.datetime.now(datetime.UTC))
+    chosen = settings("service", client_namespaces=("ci",))
+    text = manifests.render(chosen, cluster(), issued.server_sha256)
+    assert "proxy.example" not in text and "kind: Secret" not in text and "PRIVATE KEY" not in text
+    secrets = manifests.secrets(chosen, cluster(), issued)
+    assert [mistake for one in secrets for mistake in api_shapes.mistakes(one)] == []
+    where = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in secrets}
+    own = {("unshim-dind", name) for name in ("dind-proxy", "dind-ca", "dind-server-tls", "dind-client-tls")}
+    assert where == own | {("ci", "dind-client-tls")}
+
+
+def test_namespaces_of_sidecars_get_what_their_pods_mount(settings, cluster):
+    chosen = settings(client_namespaces=("ci",))
+    objects = manifests.objects(manifests.render(chosen, cluster()))
+    maps = [one["metadata"]["namespace"] for one in objects if one["kind"] == "ConfigMap"]
+    assert maps == ["unshim-dind", "ci"]
+    secrets = manifests.secrets(chosen, cluster())
+    assert [one["metadata"]["namespace"] for one in secrets] == ["unshim-dind", "ci"]

@@ -181,6 +181,12 @@ def test_without_a_volume_on_its_data_it_does_not_start(place, start):
     assert done.returncode == 1 and "no volume is mounted on /var/lib/docker" in done.stderr
 
 
+def test_dockerd_is_no_likelier_to_be_killed_than_its_containers(place, running):
+    (place.proc / "self/oom_score_adj").write_text("969\n")
+    running(SHELLS[0])
+    assert (place.proc / "self/oom_score_adj").read_text() == "0\n"
+
+
 def test_the_group_of_the_socket(arguments):
     assert "--group=123" in arguments(DIND_GROUP="123")
 
