@@ -45,7 +45,7 @@ patches:
   sample:
     - object: Deployment/ci/agent
       file: ci/deployment-agent.yml
-      command: kubectl patch deployment agent -n ci --type strategic --patch-file ci/deployment-agent.yml
+      command: kubectl patch deployment agent -n ci --type strategic --patch "$(cat ci/deployment-agent.yml)"
       notes: []
 text:
   description: The same for a terminal.

@@ -1,6 +1,6 @@
 """For each workload that mounts Docker's socket from its node, the patch that gives it a Docker-in-Docker instead.
 
-A strategic merge patch, as `kubectl patch --type strategic --patch-file` and kustomize take it. Whatever cannot be said in one is
+A strategic merge patch, as `kubectl patch --type strategic` and kustomize take it. Whatever cannot be said in one is
 told as a note: somebody has to look.
 """
 
@@ -54,7 +54,8 @@ class WorkloadPatch:
     def command(self) -> str:
         """The command that applies it, run where the files are."""
         words = ["kubectl", "patch", self.kind.lower(), self.name, "-n", self.namespace, "--type", "strategic"]
-        return shlex.join([*words, "--patch-file", self.file_name])
+        # Not --patch-file, which kubectl has since 1.21 only.
+        return f'{shlex.join(words)} --patch "$(cat {shlex.quote(self.file_name)})"'
 
 
 def make(
