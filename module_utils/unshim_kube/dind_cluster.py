@@ -40,7 +40,7 @@ def look(api: Api, registries: Registries, routes: Sequence[str], reserved: Sequ
     kubeadm = _kubeadm(api)
     pods = [cidr for node in nodes for cidr in _pod_cidrs(node)] + _split(kubeadm.get("podSubnet"))
     pods += _beyond(pods, _pod_addresses(api))
-    services = _service_ranges(api) or _split(kubeadm.get("serviceSubnet"))
+    services = _service_ranges(api, _split(kubeadm.get("serviceSubnet")))
     if not services and not reserved:
         raise KubeError(
             f"The range of addresses of Services could not be found out at {api.server}, and dockerd's own networks must not meet "
@@ -145,15 +145,20 @@ def _beyond(ranges: Iterable[str], addresses: Iterable[str]) -> list[str]:
     return found
 
 
-def _service_ranges(api: Api) -> list[str]:
+def _service_ranges(api: Api, kubeadm: list[str]) -> list[str]:
     """Return the ranges that the API server takes Services' addresses from.
 
-    Since 1.33 they are objects; before, no object names them, but the server's answer to an address outside of them does
-    (pkg/registry/core/service/ipallocator: "The range of valid IPs is"). It is asked without storing anything.
+    Since 1.33 they are objects; before, no object names them but kubeadm's. The server's own answer to an address outside of
+    them does (pkg/registry/core/service/ipallocator: "The range of valid IPs is"). Old ones, 1.20 for one, do not look at the
+    address in a dry run; it is refused all the same when asked in earnest, and so nothing is stored.
     """
     listed = _get(api, "/apis/networking.k8s.io/v1/servicecidrs")
     if listed is not None:
         return [str(cidr) for one in listed.get("items") or () for cidr in (one.get("spec") or {}).get("cidrs") or ()]
+    return _refused_ranges(api, dryRun="All") or kubeadm or _refused_ranges(api)
+
+
+def _refused_ranges(api: Api, **query: str) -> list[str]:
     service = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -161,10 +166,11 @@ def _service_ranges(api: Api) -> list[str]:
         "spec": {"clusterIP": _NO_SERVICE, "ports": [{"port": 1}]},
     }
     try:
-        api.post("/api/v1/namespaces/default/services", service, dryRun="All")
+        api.post("/api/v1/namespaces/default/services", service, **query)
     except Refused as error:
-        if "range" in error.said:
-            return [one for one in _RANGE.findall(error.said) if one != _NO_SERVICE]
+        return _RANGE.findall(error.said) if "range" in error.said else []
+    if not query:  # the cluster's Services are in the network for documentation, of all
+        api.delete("/api/v1/namespaces/default/services/unshim-service-range")
     return []
 
 
