@@ -158,7 +158,7 @@ def _service_ranges(api: Api, kubeadm: list[str]) -> list[str]:
     return _refused_ranges(api, dryRun="All") or kubeadm or _refused_ranges(api)
 
 
-def _refused_ranges(api: Api, **query: str) -> list[str]:
+def _refused_ranges(api: Api, **query: Any) -> list[str]:
     service = {
         "apiVersion": "v1",
         "kind": "Service",
