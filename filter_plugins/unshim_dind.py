@@ -42,20 +42,10 @@ def unshim_dind_files(settings: dict[str, Any], facts: dict[str, Any], seen: dic
     ]
 
 
-def unshim_dind_nodes(hosts: list[str], hostvars: Any) -> list[str]:
-    """Return those of some hosts that were prepared in this run and have a kubelet."""
-    return [
-        name
-        for name in hosts
-        if hostvars[name].get("dind_prepared") and hostvars[name]["ansible_facts"]["runtime"]["kubelet"]["installed"]
-    ]
-
-
 class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "unshim_dind_files": unshim_dind_files,
             "unshim_dind_host": unshim_dind_host,
-            "unshim_dind_nodes": unshim_dind_nodes,
             "unshim_dind_preparation": unshim_dind_preparation,
         }

@@ -92,7 +92,7 @@ def test_the_plain_port_is_nobodys(lab, client):
 
 def test_a_second_run_changes_nothing_and_a_lost_certificate_is_made_anew(lab, client):
     run = lab.dind("-e", "unshim_dind_mode=service")
-    assert run.code == 0 and run.recap()["localhost"]["changed"] == 0, run.output
+    assert run.code == 0 and run.recap()[ONE]["changed"] == 0, run.output
     generation = lab.get("statefulset", "dind", "-n", NAMESPACE)["metadata"]["generation"]
     lab.kubectl("delete", "secret", "dind-server-tls", "-n", NAMESPACE)
     again = lab.dind("-e", "unshim_dind_mode=service")
