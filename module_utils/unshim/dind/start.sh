@@ -150,6 +150,8 @@ run() {
     rm -f "$sockets/docker.sock" "$sockets/job-ended" /run/docker.pid
     # Inside a container the propagation is private; `docker run -v ...:shared` needs it shared.
     mount --make-rshared / 2>/dev/null || say "mounts of containers cannot be shared here"
+    # Who has CAP_SYS_RESOURCE may raise its own; containerd 2 and ctr give containers little.
+    ulimit -n 1048576 2>/dev/null || true
     found=$(arguments)
     delegate "$(own_cgroup)"
     choose_iptables

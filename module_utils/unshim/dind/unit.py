@@ -90,6 +90,8 @@ def unit(settings: Settings) -> str:
             f"ExecStart={ctr} run --rm --privileged --net-host",
             f"--env-file {CONFIGURATION}/environment",
             f"--cgroup /{NAMESPACE}",
+            # CRI mounts it by itself, ctr does not; runc takes the type for either version.
+            "--mount type=cgroup,src=cgroup,dst=/sys/fs/cgroup,options=rw:nosuid:noexec:nodev:relatime",
             *options,
             f"{settings.image} {CONTAINER} /bin/sh /etc/dind/start.sh run",
         ]
