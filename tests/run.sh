@@ -102,6 +102,7 @@ part "molecule: matrix" molecule test -s matrix
 part "molecule: monitoring" molecule test -s monitoring
 part "molecule: migrate" molecule test -s migrate
 part "molecule: carry_over" molecule test -s carry_over
+part "molecule: dind" molecule test -s dind
 part "the fleet, after the scenarios" await "$fleet" build/fleet.log
 part "remove its machines" molecule destroy -s rolling
 molecule destroy -s faults
