@@ -8,7 +8,8 @@ inventory=inventory/lab/hosts.yml
 kubectl() { build/lab/kubectl --kubeconfig build/lab/kubeconfig "$@"; }
 say() { printf '\n\033[1m=== %s ===\033[0m\n' "$*"; }
 
-# A drain or a gate may take a while: every 10 s a line tells where each node is.
+# A drain or a gate may take a while: every 10 s a line tells where each node is. On a terminal unshim's own board does, and
+# lines from elsewhere would tear it.
 tell_progress() {
   local began=$SECONDS line
   local columns=NAME:.metadata.name,RUNTIME:.status.nodeInfo.containerRuntimeVersion,CORDONED:.spec.unschedulable
@@ -50,10 +51,12 @@ ansible-playbook -i "$inventory" playbooks/plan.yml
 
 say "The move: first the workers, then the control plane, while a prober asks the Service 20 times a second"
 ansible-playbook -i "$inventory" molecule/_lab/start_probers.yml >build/lab/probers.log
-tell_progress &
-watcher=$!
+if [ ! -t 1 ]; then
+  tell_progress &
+  watcher=$!
+fi
 ansible-playbook -i "$inventory" playbooks/migrate.yml
-kill "$watcher"
+[ -z "$watcher" ] || kill "$watcher"
 watcher=
 
 say "Before"
