@@ -70,7 +70,7 @@ def main() -> int:
         else audit.judge(sighting, None, None)
         for sighting, facts in seen
     ]
-    made = audit.total(nodes, datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"))
+    made = audit.total(nodes, audit.utc(datetime.now(UTC)))
     try:
         _report(made, options)
     except OSError as error:

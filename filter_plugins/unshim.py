@@ -132,7 +132,7 @@ def unshim_audit(hosts: list[str], hostvars: Mapping[str, Any], with_facts: bool
             nodes.append(audit.judge(sighting, records.from_data(Facts, found["runtime"]), made, with_facts))
         else:
             nodes.append(audit.judge(sighting, None, None))
-    return records.to_data(audit.total(nodes, datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")))
+    return records.to_data(audit.total(nodes, audit.utc(datetime.now(UTC))))
 
 
 def _sighting(host: str, as_root: dict[str, Any], as_user: dict[str, Any]) -> Sighting:

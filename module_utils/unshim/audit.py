@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from . import plan, plan_text, records
 from .audit_model import EXIT_CODES, FORMAT, STATUSES, Audit, Node, Runtime, Sighting
@@ -72,6 +73,11 @@ def not_seen(facts: Facts) -> tuple[str, ...]:
     """Return what the probe could not look at: by its own word, and the files it may not read."""
     unreadable = sorted(path for path, file in facts.files.items() if file.kind == "unreadable")
     return (*facts.not_seen, *(f"{path}: may not be read by this user" for path in unreadable))
+
+
+def utc(moment: datetime) -> str:
+    """Return a moment as an audit's ``time``: "2026-11-24T12:00:00Z"."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def total(nodes: Iterable[Node], time: str) -> Audit:
