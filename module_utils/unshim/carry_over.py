@@ -21,7 +21,7 @@ from .plan_model import NotCarried
 from .registries import redacted
 
 HOW = ("carried", "kubelet", "warns", "blocks", "not-carried")
-PLACES = ("daemon.json", "docker.service", "docker's files", "kubelet")
+PLACES = ("daemon.json", "dockerd", "docker.service", "docker's files", "kubelet")
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,9 @@ _DAEMON_JSON = (
 )  # fmt: skip
 
 _ELSEWHERE = (
+    # What dockerd does with no setting for it
+    Row("ports below 1024 for processes without root: net.ipv4.ip_unprivileged_port_start=0 in every container's network", "carried", "enable_unprivileged_ports of containerd's CRI plugin, unless it is set there", "Docker sets it since 20.10, on Linux 4.11 and newer; containerd 2.0 does by itself, before 1.6 it cannot and the plan warns", "moby daemon/oci_linux.go; containerd pkg/cri/server/sandbox_run_linux.go since 1.6", "dockerd"),
+    Row("ping for processes without root: net.ipv4.ping_group_range=0 2147483647 in every container's network", "carried", "enable_unprivileged_icmp of containerd's CRI plugin, unless it is set there", "as for the ports, but Docker sets it since 20.10.13", "moby daemon/oci_linux.go, PR 42736; containerd pkg/cri/server/sandbox_run_linux.go since 1.6", "dockerd"),
     # docker.service and its drop-ins
     Row("HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "carried", "Environment= in /etc/systemd/system/containerd.service.d/unshim-proxy.conf", "as the running dockerd has them, wherever they were given; proxy settings that containerd already has are left, and compared", "moby daemon/command/daemon.go; golang.org/x/net/http/httpproxy", "docker.service"),
     Row("SSL_CERT_FILE, SSL_CERT_DIR", "carried", "Environment= in the same file", "containerd then trusts the certificates dockerd trusted", "Go crypto/x509/root_unix.go", "docker.service"),

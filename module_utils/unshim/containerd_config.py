@@ -55,6 +55,9 @@ class ContainerdSettings:
     snapshotter: str = ""  # unless the file names one
     enable_selinux: bool = False
     max_concurrent_downloads: int = 0  # unless the file sets it; 0 leaves it
+    pod_sysctls: tuple[
+        tuple[str, bool], ...
+    ] = ()  # options (pod_sysctls.OPTIONS); those to be on, unless the file sets it
 
 
 def parse(existing: str) -> dict[str, Any]:
@@ -244,6 +247,8 @@ def wanted_values(data: dict[str, Any], version: str, wanted: ContainerdSettings
         rows.append((keys, wanted.snapshotter))
     if wanted.enable_selinux:
         rows.append((("plugins", cri, "enable_selinux"), True))
+    own = _get(data, ("plugins", cri))
+    rows += [(("plugins", cri, key), on) for key, on in wanted.pod_sysctls if not on or key not in own]
     if wanted.max_concurrent_downloads and "max_concurrent_downloads" not in _get(data, ("plugins", images)):
         rows.append((("plugins", images, "max_concurrent_downloads"), wanted.max_concurrent_downloads))
     config_path = ("plugins", images, "registry", "config_path")

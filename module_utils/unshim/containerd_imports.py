@@ -326,6 +326,21 @@ def _culprit(configuration: Configuration, keys: Keys) -> tuple[str, str]:
     return (configuration.files[-1][0] if configuration.files else "", "")
 
 
+def deciding(configuration: Configuration, key: str, version: str) -> tuple[str, str]:
+    """Return the file that settles a key of the runtime part of CRI, and the header of the table where it does or would.
+
+    In 1.x that is the last file that has the plugin's table at all, else the last that sets the key, else the root.
+    """
+    whole_table = not _at_least(version, (2, 0, 0))
+    for path, data in reversed(configuration.files):
+        for name in (CRI_RUNTIME, CRI):
+            table = value(data, ("plugins", name))
+            if isinstance(table, dict) and (whole_table or key in table):
+                return path, f'[plugins."{name}"]'
+    path, data = configuration.files[0]
+    return path, f'[plugins."{CRI_RUNTIME if schema(data) >= 3 else CRI}"]'
+
+
 def disabling(configuration: Configuration) -> str:
     """Return the imported file that disables CRI, "" if none does."""
     for path, data in configuration.files[1:]:

@@ -36,6 +36,7 @@ from .plan_kubelet import (
     source,
 )
 from .plan_model import AnnotationChange, Finding, PackageChange, Plan, Settings
+from .plan_pod_sysctls import check_pod_sysctls
 from .plan_proxies import plan_proxies
 from .plan_registries import note_registry_logins, plan_registries
 from .plan_writable import check_writable
@@ -236,6 +237,8 @@ def _keep(draft: Draft) -> None:
     draft.cgroup_driver = kubelet_cgroup_driver(draft)
     try:
         data = containerd_config.parse(draft.text(containerd_config.PATH) or "")
+        if draft.state != "docker":  # we moved it, maybe before this was carried over
+            check_pod_sysctls(draft, draft.text(containerd_config.PATH) or "")
     except containerd_config.ConfigError:
         data = {}
     draft.snapshotter = containerd_config.snapshotter(data)

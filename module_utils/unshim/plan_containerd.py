@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from . import cni, compat, containerd_config, containerd_imports, plan_registries, registries
+from . import cni, compat, containerd_config, containerd_imports, plan_registries, pod_sysctls, registries
 from .kubelet_command_line import flag_value
 from .plan_container_settings import plan_container_settings
 from .plan_draft import Draft, same_endpoint
 from .plan_install import choose_containerd, plan_companions, plan_repository
 from .plan_model import PackageChange
+from .plan_pod_sysctls import check_pod_sysctls, plan_pod_sysctls
 
 
 def plan_cni(draft: Draft) -> None:
@@ -162,6 +163,7 @@ def plan_containerd(draft: Draft) -> None:
             cni_conf_dir=draft.cni_conf_dir,
             registry_config_path="" if plan_registries.in_tables(draft, data) else containerd_config.CERTS_D,
             registry_tables=tuple(draft.registry_tables),
+            pod_sysctls=plan_pod_sysctls(draft),
             **plan_container_settings(draft, data),
         )
         after = containerd_config.render(existing, draft.containerd.version, wanted)
@@ -198,6 +200,7 @@ def plan_containerd(draft: Draft) -> None:
             "Move them to hosts.toml files in /etc/containerd/certs.d.",
         )
     _check_imports(draft, after, wanted)
+    check_pod_sysctls(draft, after)
     secret = containerd_config.holds_logins(data)
     draft.change(path, "prepare", "CRI as the kubelet needs it", after, "containerd_config", secret)
 
@@ -224,6 +227,8 @@ def _check_imports(draft: Draft, text: str, wanted: containerd_config.Containerd
         row for row in containerd_config.wanted_values({"version": data["version"]}, version, wanted) if row not in rows
     ]
     rows = [(keys, value) for keys, value in rows if containerd_imports.value(data, keys) == value]
+    # What CRI works without is no reason to block: check_pod_sysctls tells of it.
+    rows = [(keys, value) for keys, value in rows if not (value is True and keys[-1] in pod_sysctls.BY_KEY)]
     by_table: dict[tuple[str, str], list[str]] = {}
     for one in containerd_imports.hidden(whole, rows, version):
         by_table.setdefault((one.path, one.table), []).append(".".join(one.keys[2:]))

@@ -4,6 +4,7 @@ import base64
 import itertools
 
 import cluster_watch
+import kiosk
 import node_snapshot
 import pytest
 from lab import recap
@@ -154,6 +155,10 @@ def test_host_port_answers(lab):
     edge = next(pod for pod in pods(lab) if pod["metadata"]["name"].startswith("edge"))
     port = edge["spec"]["containers"][0]["ports"][0]["hostPort"]
     assert lab.on(lab.control_plane, f"curl -fsS -m 5 http://{edge['status']['hostIP']}:{port}/").strip()
+
+
+def test_port_80_still_answers_without_root(lab):
+    kiosk.check(lab, "containerd")
 
 
 def test_a_second_run_changes_nothing(lab, runbook):

@@ -271,6 +271,7 @@ SETTINGS = st.builds(
     snapshotter=NAME,
     enable_selinux=st.booleans(),
     max_concurrent_downloads=st.integers(1, 99),
+    pod_sysctls=st.lists(st.tuples(st.just("enable_unprivileged_icmp"), st.booleans()), max_size=1).map(tuple),
 )
 
 
@@ -364,3 +365,24 @@ def test_systemd_cgroup_with_which_cri_would_not_load(runtime_type, kept):
     assert tomllib.loads(text)["plugins"]["io.containerd.grpc.v1.cri"]["systemd_cgroup"] is kept
     assert "# as told" in text
     assert render(text, "1.6.20", ContainerdSettings(systemd_cgroup=True)) == text
+
+
+SYSCTLS = (("enable_unprivileged_ports", True), ("enable_unprivileged_icmp", True))
+
+
+@pytest.mark.parametrize(
+    "version, plugin", [("1.6.20", "io.containerd.grpc.v1.cri"), ("2.1.9", "io.containerd.cri.v1.runtime")]
+)
+def test_sysctls_of_pods_are_set_where_the_schema_has_them(version, plugin):
+    text = render(None, version, ContainerdSettings(pod_sysctls=SYSCTLS))
+    assert {name: parse(text)["plugins"][plugin][name] for name, _ in SYSCTLS} == dict(SYSCTLS)
+    assert render(text, version, ContainerdSettings(pod_sysctls=SYSCTLS)) == text
+
+
+@pytest.mark.parametrize("on, said, after", [(True, "false", False), (True, "true", True), (False, "true", False)])
+def test_sysctls_of_pods_that_the_file_sets_stay_unless_they_must_be_off(on, said, after):
+    before = f'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\n  enable_unprivileged_ports = {said} # ours\n'
+    wanted = ContainerdSettings(pod_sysctls=(("enable_unprivileged_ports", on),))
+    text = render(before, "1.6.20", wanted)
+    assert parse(text)["plugins"]["io.containerd.grpc.v1.cri"]["enable_unprivileged_ports"] is after
+    assert "# ours" in text

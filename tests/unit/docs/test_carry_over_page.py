@@ -22,6 +22,7 @@ Every setting of Docker's that unshim knows, and what becomes of it on a node th
 TITLES = {
     "daemon.json": "## dockerd: daemon.json and flags\n\nA key of daemon.json is a flag of dockerd, too, of the same name unless "
     "another is named. What counts is what the running\ndockerd has, wherever it was given.\n",
+    "dockerd": "## What dockerd does unasked\n",
     "docker.service": "## docker.service: environment and limits\n",
     "docker's files": "## Docker's other files\n",
     "kubelet": "## The kubelet\n",
