@@ -144,3 +144,21 @@ attributes:
 requirements:
   - kubernetes (Python package, on the controller)
 """
+
+    # unshim.dind: dind_run.OPTIONS of unshim_kube, but for those of unshim.cluster.
+    DIND = r"""
+options:
+  settings:
+    description: The variables C(unshim_dind_...) of the role, without that prefix.
+    type: dict
+    required: true
+  hosts:
+    description:
+      - Inventory hosts whose C(dind_host) and C(ansible_facts.runtime) say what routes, registries and iptables the nodes have.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    details: The cluster is looked at, and nothing is written.
+"""

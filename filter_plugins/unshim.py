@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim import audit, audit_text, plan_text, reboot, records, timeline
 from unshim.audit_model import Audit, Sighting
 from unshim.facts import Facts
+from unshim.monitoring import endpoint, rules, scrape
+from unshim.monitoring import files as monitoring_files
 from unshim.plan_model import Plan
 from unshim.workloads import static_pods
 
@@ -154,6 +158,44 @@ def unshim_audit_text(audited: dict[str, Any]) -> str:
     return audit_text.render(records.from_data(Audit, audited))
 
 
+def unshim_metrics_endpoint(facts: dict[str, Any], address: str) -> dict[str, Any]:
+    """Return where a node's containerd serves its metrics, or will at ``address``, and the files to change for that."""
+    try:
+        return records.to_data(endpoint.make(records.from_data(Facts, facts), str(address)))
+    except endpoint.EndpointError as error:
+        raise AnsibleFilterError(str(error)) from None
+
+
+def unshim_monitoring_files(
+    hostvars: Any, alerts: dict[str, Any], port: int, cri_endpoint: str, crictl: str, health_checker: str
+) -> dict[str, str]:
+    """Return what a monitoring system needs, by path: of the hosts whose endpoint ``monitoring.yml`` found."""
+    nodes = [_scraped(host, hostvars[host]) for host in hostvars if "monitoring_endpoint" in hostvars[host]]
+    try:
+        return monitoring_files.render(
+            nodes,
+            overrides=alerts,
+            node_exporter_port=int(port),
+            cri_endpoint=str(cri_endpoint),
+            crictl=str(crictl),
+            health_checker=str(health_checker),
+        )
+    except rules.AlertError as error:
+        raise AnsibleFilterError(str(error)) from None
+
+
+def _scraped(host: str, variables: Any) -> scrape.Node:
+    """Return a host as Prometheus reaches it: by its first address out of the node."""
+    found = variables["monitoring_endpoint"]
+    facts = variables.get("ansible_facts") or {}
+    runtime = facts.get("runtime") or {}
+    registered = scrape.node_name(records.from_data(Facts, runtime)) if runtime else ""
+    name = variables.get("unshim_node_name") or registered or host
+    addresses = runtime.get("addresses") or []
+    address = addresses[0] if addresses else str(variables.get("ansible_host") or host)
+    return scrape.Node(str(name), str(address), str(found["address"]), bool(found["is_loopback"]))
+
+
 class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
@@ -166,6 +208,8 @@ class FilterModule:
             "unshim_failed": unshim_failed,
             "unshim_members": unshim_members,
             "unshim_node_names": unshim_node_names,
+            "unshim_metrics_endpoint": unshim_metrics_endpoint,
+            "unshim_monitoring_files": unshim_monitoring_files,
             "unshim_only_planned": unshim_only_planned,
             "unshim_plan_summary": unshim_plan_summary,
             "unshim_plan_text": unshim_plan_text,

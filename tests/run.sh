@@ -78,6 +78,7 @@ if [ "$instances" -lt 1024 ]; then sysctl -qw fs.inotify.max_user_instances=1024
 
 part "static checks" bash tests/lint.sh
 part "unit tests" pytest -q tests/unit --junitxml=build/junit/unit.xml
+part "monitoring" pytest -q tests/monitoring --junitxml=build/junit/monitoring.xml
 part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
 part "provisioning from afar" pytest -q tests/provision/from_afar tests/provision/refused --junitxml=build/junit/provision.xml
 part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
@@ -98,8 +99,10 @@ fleet=$!
 set +m
 part "molecule: default" molecule test -s default
 part "molecule: matrix" molecule test -s matrix
+part "molecule: monitoring" molecule test -s monitoring
 part "molecule: migrate" molecule test -s migrate
 part "molecule: carry_over" molecule test -s carry_over
+part "molecule: dind" molecule test -s dind
 part "the fleet, after the scenarios" await "$fleet" build/fleet.log
 part "remove its machines" molecule destroy -s rolling
 molecule destroy -s faults

@@ -10,6 +10,7 @@ import copy
 import json
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -304,14 +305,22 @@ def render(existing: str | None, version: str, wanted: ContainerdSettings) -> st
         text = f"{HEADER}version = {compat.config_schema(version)}\n"
     else:
         text = _with_version(existing, version)
-    data = parse(text)
-    rows = wanted_values(data, version, wanted)
+    return edited(text, wanted_values(parse(text), version, wanted))
+
+
+def edited(text: str, rows: Iterable[tuple[tuple[str, ...], Any]]) -> str:
+    """Return a config.toml with values set by their keys, None removing a key, and nothing else touched.
+
+    Raises:
+        ConfigError: the file is not TOML, or cannot be edited without changing more.
+    """
+    data, rows = parse(text), list(rows)
     expected = copy.deepcopy(data)
     try:
         for keys, value in rows:
             _set_plain(expected, keys, value)
     except TypeError as error:
-        raise ConfigError(f"{error} is not a table there, so unshim cannot set what CRI needs") from None
+        raise ConfigError(f"{error} is not a table there, so unshim cannot set what it has to") from None
     if expected == data:
         return text
     newline = "\r\n" if "\r\n" in text else "\n"

@@ -151,8 +151,8 @@ class Api:
             if not token:
                 return objects, answer["metadata"].get("resourceVersion", "")
 
-    def post(self, path: str, body: dict[str, Any], *, retry_for: float | None = None) -> dict[str, Any]:
-        return json.loads(self._request("POST", path, {}, body=body, retry_for=retry_for))
+    def post(self, path: str, body: dict[str, Any], *, retry_for: float | None = None, **query: Any) -> dict[str, Any]:
+        return json.loads(self._request("POST", path, query, body=body, retry_for=retry_for))
 
     def patch(self, path: str, body: dict[str, Any], *, retry_for: float | None = None) -> dict[str, Any]:
         """Apply a JSON merge patch: None deletes a key."""

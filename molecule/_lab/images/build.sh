@@ -75,6 +75,10 @@ build web web BUILDER="$builder"
 pushed[web:1]=$image
 build dns dns BASE="$base"
 pushed[dns:1]=$image
+# Of the suite whose dockerd can give users' networks an MTU.
+dind_base=$("$here/base.sh" trixie)
+build dind dind BASE="$dind_base"
+pushed[dind:1]=$image
 build proxy proxy BASE="$base"
 proxy=$image
 build registry-empty registry BASE="$base"

@@ -25,7 +25,7 @@ def options():
 
 
 def shown(value):
-    return "(empty)" if value in ("", []) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "(empty)" if value in ("", [], {}) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def marked(text):

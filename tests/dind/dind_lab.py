@@ -1,0 +1,118 @@
+"""inventory/lab-dind as a test sees it: its dockerds, and pods made from what dind.yml has put into the cluster."""
+
+import copy
+import json
+import subprocess
+import time
+from functools import cached_property
+
+from lab import Lab
+
+NAMESPACE = "unshim-dind"
+ONE, TWO = "unshim-d-one", "unshim-d-two"  # the pod network of TWO has an MTU of 1400
+REGISTRY, PRIVATE = "unshim-d-registry:5000", "unshim-d-private:5000"
+BUSYBOX = f"{REGISTRY}/busybox:1.35"
+STAY = ["sh", "-c", "while :; do sleep 1; done"]
+
+
+class DindLab(Lab):
+    control_plane = "unshim-d-cp"
+    workers = (ONE, TWO)
+    registry = "unshim-d-registry"
+    nodes = (control_plane, *workers)
+    host = "unshim-d-host"
+    inventory = "inventory/lab-dind"
+    kubeconfig = "build/lab-dind/kubeconfig"
+    remembers_in = "build/dind"
+
+    @cached_property
+    def image(self):
+        """The lab's Docker, by digest as the registry keeps it."""
+        link = "/var/lib/registry/docker/registry/v2/repositories/dind/_manifests/tags/1/current/link"
+        return f"{REGISTRY}/dind@{self.on(self.registry, f'cat {link}').strip()}"
+
+    def dind(self, *arguments, playbook="dind"):
+        return self.playbook(playbook, "-e", f"unshim_dind_image={self.image}", *arguments)
+
+    def execute(self, pod, *command, container="job", namespace=NAMESPACE, seconds=120, stdin=None):
+        """Return what a command in a container did; it is ended after some seconds, as timeout(1) does: 124."""
+        words = [self.root / "build/lab/kubectl", "--kubeconfig", self.root / self.kubeconfig, "exec", "-i"]
+        words += ["-n", namespace, pod, "-c", container, "--", "timeout", str(seconds), *command]
+        return subprocess.run(words, text=True, capture_output=True, check=False, input=stdin, timeout=seconds + 60)
+
+    def done(self, pod, *command, **options):
+        """As :meth:`execute`, and it has to succeed; returns what it printed."""
+        ran = self.execute(pod, *command, **options)
+        assert ran.returncode == 0, f"{pod}: {command}\n{ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+    def template(self):
+        return self.get("podtemplate", "dind-job", "-n", NAMESPACE)["template"]
+
+    def job_pod(self, name, node, command=STAY, change=None):
+        """Make a pod from the template that dind.yml has left, with another command, and wait until it is ready."""
+        template = copy.deepcopy(self.template())
+        spec = template["spec"]
+        spec["nodeSelector"]["kubernetes.io/hostname"] = node
+        spec["terminationGracePeriodSeconds"] = 5
+        job = next(one for one in spec["containers"] if one["name"] == "job")
+        job["command"][job["command"].index("docker") :] = command
+        if change:
+            change(spec)
+        meta = {"name": name, "namespace": NAMESPACE, "labels": template["metadata"]["labels"]}
+        self.apply(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}))
+        return name
+
+    def ready_pod(self, name, node, **options):
+        self.job_pod(name, node, **options)
+        self.wait_ready(name)
+        return name
+
+    def plain_pod(self, name, namespace=NAMESPACE, labels=None):
+        """Make a pod that has no dockerd, and wait until it is ready."""
+        self.apply(json.dumps({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
+            "spec": {
+                "terminationGracePeriodSeconds": 0,
+                "containers": [{"name": "job", "image": BUSYBOX, "command": STAY}],
+            },
+        }))  # fmt: skip
+        self.wait_ready(name, namespace)
+        return name
+
+    def wait_ready(self, name, namespace=NAMESPACE, seconds=180):
+        try:
+            self.kubectl("wait", "--for=condition=ready", "pod", name, "-n", namespace, f"--timeout={seconds}s")
+        except subprocess.CalledProcessError as error:
+            said = self.kubectl("describe", "pod", name, "-n", namespace)[-3000:]
+            log = subprocess.run(
+                [self.root / "build/lab/kubectl", "--kubeconfig", self.root / self.kubeconfig, "logs", name, "-n", namespace,
+                 "--all-containers", "--tail=40"],
+                text=True, capture_output=True, check=False,
+            )  # fmt: skip
+            raise AssertionError(f"{error.stderr}\n{said}\n{log.stdout}{log.stderr}") from None
+
+    def phase(self, pod, seconds, namespace=NAMESPACE):
+        """Return the phase of a pod once it has ended, or after some seconds."""
+        deadline = time.monotonic() + seconds
+        while (phase := self.get("pod", pod, "-n", namespace)["status"]["phase"]) in ("Pending", "Running"):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(1)
+        return phase
+
+    def address_of(self, pod, namespace=NAMESPACE):
+        return self.get("pod", pod, "-n", namespace)["status"]["podIP"]
+
+    def remove(self, *pods, namespace=NAMESPACE):
+        self.kubectl("delete", "pod", *pods, "-n", namespace, "--ignore-not-found", "--grace-period=5")
+
+    def cgroups_of(self, node, words):
+        """Return the memory cgroup of each process on a node whose command line holds some words, as the node sees it."""
+        script = r"""
+for directory in /proc/[0-9]*; do
+  tr '\0' ' ' <"$directory/cmdline" 2>/dev/null | grep -qF -e "$WORDS" || continue
+  sed -n 's/^[0-9]*:memory://p; s/^0::\(\/.\)/\1/p' "$directory/cgroup" 2>/dev/null | head -n 1
+done"""
+        return self.on(node, f"WORDS='{words}'\n{script}").split()

@@ -1,0 +1,103 @@
+"""Mode service: one dockerd for the cluster, behind TLS, with its data on a claim."""
+
+import json
+
+import pytest
+from dind_lab import BUSYBOX, NAMESPACE, ONE
+
+VOLUME = {
+    "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "dind-claim"},
+    "spec": {
+        "capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "lab",
+        "persistentVolumeReclaimPolicy": "Retain", "local": {"path": "/srv/claims"},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [ONE]}]}
+        ]}},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def applied(lab, runbook):
+    lab.apply(json.dumps(VOLUME))
+    return runbook("dind", "One dockerd for the cluster")
+
+
+def client_pod(lab, name, secret):
+    mounts = [{"name": "tls", "mountPath": "/certs/client"}] if secret else []
+    volumes = [{"name": "tls", "secret": {"secretName": secret}}] if secret else []
+    lab.apply(json.dumps({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"unshim.io/dind-client": "true"}},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{
+                "name": "job", "image": lab.image, "command": ["sleep", "3600"], "volumeMounts": mounts,
+                # By its address: the lab's DNS knows only the Services that it was made with.
+                "env": [{"name": "DOCKER_HOST", "value": "tcp://dind:2376"}, {"name": "DOCKER_CERT_PATH", "value": "/certs/client"},
+                        {"name": "DOCKER_TLS_VERIFY", "value": "1"}],
+            }],
+            "hostAliases": [{"ip": lab.get("service", "dind", "-n", NAMESPACE)["spec"]["clusterIP"], "hostnames": ["dind"]}],
+            "volumes": volumes,
+        },
+    }))  # fmt: skip
+    lab.wait_ready(name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def client(lab, applied):
+    yield client_pod(lab, "tls-client", "dind-client-tls")
+    lab.remove("tls-client")
+
+
+def test_docker_run_through_the_service(lab, client):
+    assert lab.done(client, "docker", "run", "--rm", BUSYBOX, "echo", "inside").strip() == "inside"
+
+
+def test_docker_build_through_the_service(lab, client):
+    dockerfile = f"FROM {BUSYBOX}\nRUN timeout 20 wget -q -O /x http://unshim-d-registry:5000/v2/\n"
+    script = "mkdir -p /tmp/b && cat >/tmp/b/Dockerfile && DOCKER_BUILDKIT=0 docker build -q -t built /tmp/b"
+    lab.done(client, "sh", "-c", script, stdin=dockerfile)
+
+
+def test_images_volumes_and_cache_survive_its_pod(lab, client):
+    lab.done(client, "docker", "run", "--rm", "-v", "kept:/v", BUSYBOX, "sh", "-c", "echo kept >/v/file")
+    before = lab.get("pod", "dind-0", "-n", NAMESPACE)["metadata"]["uid"]
+    lab.kubectl("delete", "pod", "dind-0", "-n", NAMESPACE)
+    lab.kubectl("rollout", "status", "statefulset/dind", "-n", NAMESPACE, "--timeout=180s")
+    assert lab.get("pod", "dind-0", "-n", NAMESPACE)["metadata"]["uid"] != before
+    said = lab.done(client, "docker", "run", "--pull", "never", "--rm", "-v", "kept:/v", BUSYBOX, "cat", "/v/file")
+    assert said.strip() == "kept"
+    assert "built" in lab.done(client, "docker", "images", "--format", "{{.Repository}}")
+
+
+def test_without_a_client_certificate_tls_refuses(lab, client):
+    bare = "cp /certs/client/ca.pem /tmp/ && DOCKER_CERT_PATH=/tmp docker --tlscacert /tmp/ca.pem --tlsverify version"
+    said = lab.execute(client, "sh", "-c", bare, seconds=30)
+    assert said.returncode != 0 and "certificate" in said.stderr, said
+    plain = lab.execute(
+        client, "sh", "-c", "DOCKER_TLS_VERIFY= DOCKER_CERT_PATH= docker -H tcp://dind:2376 version", seconds=30
+    )
+    assert plain.returncode != 0, plain
+
+
+def test_the_plain_port_is_nobodys(lab, client):
+    said = lab.execute(client, "sh", "-c", "DOCKER_TLS_VERIFY= docker -H tcp://dind:2375 version", seconds=30)
+    assert said.returncode != 0
+    address = lab.address_of("dind-0")
+    stranger = lab.plain_pod("plain-port", "ci")
+    assert lab.execute(stranger, "nc", "-w", "3", address, "2375", namespace="ci", seconds=10, stdin="").returncode != 0
+
+
+def test_a_second_run_changes_nothing_and_a_lost_certificate_is_made_anew(lab, client):
+    run = lab.dind("-e", "unshim_dind_mode=service")
+    assert run.code == 0 and run.recap()[ONE]["changed"] == 0, run.output
+    generation = lab.get("statefulset", "dind", "-n", NAMESPACE)["metadata"]["generation"]
+    lab.kubectl("delete", "secret", "dind-server-tls", "-n", NAMESPACE)
+    again = lab.dind("-e", "unshim_dind_mode=service")
+    assert again.code == 0 and "dind-server-tls was made anew" in " ".join(again.output.split()), again.output
+    assert "PRIVATE KEY" not in again.output
+    assert lab.get("statefulset", "dind", "-n", NAMESPACE)["metadata"]["generation"] > generation
+    lab.kubectl("rollout", "status", "statefulset/dind", "-n", NAMESPACE, "--timeout=180s")
+    assert lab.done(client, "docker", "version", "--format", "{{.Server.Version}}").strip()

@@ -1,0 +1,27 @@
+"""After the move pods have what they had on Docker, or differ as documented; what is planted is caught by its check.
+
+Named to run late in its phase: images are pulled again.
+"""
+
+import subprocess
+import sys
+
+import compat_suite
+
+NODE = "unshim-w2"
+
+
+def test_pods_have_what_they_had(lab):
+    compat_suite.assert_moved_well(lab, *lab.nodes)
+
+
+def test_the_same_as_tests_of_ones_own_nodes(lab):
+    command = [sys.executable, "-m", "pytest", "-q", "tests/compat", f"--ansible-inventory={lab.inventory}"]
+    done = subprocess.run(
+        [*command, f"--hosts=ansible://{NODE}"], cwd=lab.root, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0 and " passed" in done.stdout and " skipped" in done.stdout, done.stdout + done.stderr
+
+
+def test_what_is_planted_is_caught(lab):
+    compat_suite.assert_planted_faults_are_caught(lab, NODE)
