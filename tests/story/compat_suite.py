@@ -10,7 +10,6 @@ import jsonschema
 DOCUMENTED = {
     "C04",  # deprecations of a configuration that the distribution wrote
     "C08",  # Docker's chains stay until commit.yml
-    "C15",  # Docker lets anybody listen below 1024
     "C20",  # the CRI's log format
     "C38",  # container_fs_*
     "C55",  # Docker turns IPv6 off

@@ -38,6 +38,14 @@ volumes() {
   if (echo x >/read-only/file); then printf 'read-only written\n'; elif [ -d /read-only ]; then printf 'read-only refused\n'; fi
 }
 
+# What both runtimes hide, where this kernel has it: containerd pkg/oci/spec.go, moby oci/defaults.go.
+to_hide() {
+  for path in /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats /proc/sched_debug /proc/scsi \
+    /sys/firmware; do
+    if [ -e "$path" ]; then printf '%s\n' "$path"; fi
+  done
+}
+
 LC_ALL=C
 export LC_ALL
 printf '@@unshim-probe 1\n'
@@ -45,6 +53,7 @@ show limits cat /proc/1/limits
 show status cat /proc/1/status
 show cgroup cat /proc/1/cgroup
 show mounts cat /proc/self/mountinfo
+show to-hide to_hide
 show first-process words /proc/1/cmdline
 show apparmor cat /proc/1/attr/current
 show hostname cat /proc/sys/kernel/hostname

@@ -175,6 +175,12 @@ def states(pod: Json) -> dict[str, Json]:
     }
 
 
+def exit_codes(pod: Json) -> list[str]:
+    """Return "container=exit code" of the containers that ran until the pod was deleted, as far as its status says."""
+    ended = ((name, (one.get("state") or {}).get("terminated")) for name, one in states(pod).items() if name in RUNNING)
+    return [f"{name}={state.get('exitCode')}" for name, state in sorted(ended, key=lambda one: one[0]) if state]
+
+
 def is_settled(pod: Json) -> bool:
     """Tell if every container of the probe pod runs that shall run, and every other has ended."""
     seen = states(pod)

@@ -99,6 +99,7 @@ BROKEN = [
     ("C39", {"node.shown-runtime": "docker://20.10.24"}, "docker://20.10.24"),
     ("C41", {"pod.address-gate": "failed 172.17.0.2 is outside the node's podCIDR"}, "172.17.0.2"),
     ("C42", {"plain.mounts": MOUNTS.replace("/proc/kcore", "/proc/kcor")}, "/proc/kcore"),
+    ("C42", {"plain.mounts": MOUNTS.replace("/proc/scsi", "/proc/scs")}, "/proc/scsi"),
     ("C42", {"plain.mounts": MOUNTS.replace("/proc/sys ro", "/proc/sys rw")}, "/proc/sys"),
     ("C43", {"user.identity": "0 0 0"}, "65534"),
     ("C43", restricted(nnp=0), "allowPrivilegeEscalation"),
@@ -114,6 +115,7 @@ BROKEN = [
     ("C50", {"plain.volumes": "from-init \nsub-path yes\nread-only refused"}, "''"),
     ("C51", {"pod.ends": "7 Error"}, "said before the end"),
     ("C52", {"pod.deleted": "31.2"}, "SIGTERM"),
+    ("C52", {"pod.deleted": "31.2 plain=0 slow=137 user=0"}, "slow: exit code 137"),
     ("C52", {"pod.deleted": ""}, "not gone"),
     ("C53", {"pod.console": "in\nTERM=xterm"}, "none"),
     ("C53", {"pod.console": "in\nout\nTERM="}, "xterm"),
@@ -134,6 +136,8 @@ OTHER = [
     ("C13", status(seccomp=2), status(seccomp=0), "broken", "2 -> 0"),
     ("C14", {"plain.apparmor": "unconfined"}, {"plain.apparmor": "\0"}, "not-shown", "no container"),
     ("C15", {"plain.sysctls": sysctls(1024, 0)}, {}, "ok", "1024"),
+    # A kubelet that was slow when all had ended.
+    ("C52", {}, {"pod.deleted": "49.8 plain=0 slow=0 user=0"}, "ok", "50 s"),
     ("C21", {"pod.slow": "ready after a probe"}, {}, "differs", "not enforced before"),
     ("C21", {"pod.slow": "ready after a probe"}, {"pod.slow": "ready after a probe"}, "ok", "as before"),
     ("C24", {}, {"host.host-port": "none"}, "not-shown", "nc"),
@@ -153,6 +157,12 @@ def test_a_node_on_docker_has_nothing_broken():
     elsewhere = {check.id for check in CHECKS if check.judge is None}
     compared = {"C11", "C15", "C26", "C55"}
     assert {n for n, o in found.items() if o == "not-shown"} == elsewhere | compared | UNSEEN_ON_DOCKER
+
+
+def test_what_the_kernel_does_not_have_need_not_be_hidden():
+    without_kcore = {"plain.mounts": MOUNTS.replace("/proc/kcore", "/proc/kcor")}
+    assert outcomes(kept(on_docker(**without_kcore)).results)["C42"] == "broken"
+    assert outcomes(kept(on_docker(**without_kcore, **{"plain.to-hide": "/proc/scsi"})).results)["C42"] == "ok"
 
 
 def test_a_node_that_was_moved_well_differs_only_as_documented():
