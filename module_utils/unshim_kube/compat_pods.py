@@ -96,7 +96,9 @@ class Look:
                 self._of_host(seen, port, token)
                 self._of_metrics(name)
                 gone = pod.delete()
-                self.values["pod.deleted"] = "" if gone is None else " ".join([f"{gone:.1f}", *pods.exit_codes(pod.last)])
+                self.values["pod.deleted"] = (
+                    "" if gone is None else " ".join([f"{gone:.1f}", *pods.exit_codes(pod.last)])
+                )
         except Refused as error:
             self.values["pod.start"] = f"the probe pod was refused: {error.said or error.message}"
             for group in ("pod", "plain", "user", "host"):

@@ -64,7 +64,8 @@ def assert_moved_well(lab, *nodes, more_images=()):
         differs = {name for name, outcome in found.items() if outcome == "differs"}
         assert differs <= DOCUMENTED, {name: evidence(kept[node])[name] for name in differs - DOCUMENTED}
         assert "C20" in differs
-        lost = {name for name in found if before[name] == "ok" and found[name] == "not-shown"}
+        # The kubelet may lose sight of how a pod's containers ended, and says so.
+        lost = {name for name in found if before[name] == "ok" and found[name] == "not-shown"} - {"C52"}
         assert lost == set(), {name: evidence(kept[node])[name] for name in lost}
     return kept
 

@@ -114,7 +114,6 @@ BROKEN = [
     ("C49", {"pod.greedy": "1 Error"}, "1 Error"),
     ("C50", {"plain.volumes": "from-init \nsub-path yes\nread-only refused"}, "''"),
     ("C51", {"pod.ends": "7 Error"}, "said before the end"),
-    ("C52", {"pod.deleted": "31.2"}, "SIGTERM"),
     ("C52", {"pod.deleted": "31.2 plain=0 slow=137 user=0"}, "slow: exit code 137"),
     ("C52", {"pod.deleted": ""}, "not gone"),
     ("C53", {"pod.console": "in\nTERM=xterm"}, "none"),
@@ -137,6 +136,8 @@ OTHER = [
     ("C14", {"plain.apparmor": "unconfined"}, {"plain.apparmor": "\0"}, "not-shown", "no container"),
     ("C15", {"plain.sysctls": sysctls(1024, 0)}, {}, "ok", "1024"),
     # A kubelet that was slow when all had ended.
+    ("C52", {}, {"pod.deleted": "31.2"}, "not-shown", "did not tell"),
+    ("C52", {}, {"pod.deleted": "4.2"}, "ok", "4 s"),
     ("C52", {}, {"pod.deleted": "49.8 plain=0 slow=0 user=0"}, "ok", "50 s"),
     ("C21", {"pod.slow": "ready after a probe"}, {}, "differs", "not enforced before"),
     ("C21", {"pod.slow": "ready after a probe"}, {"pod.slow": "ready after a probe"}, "ok", "as before"),

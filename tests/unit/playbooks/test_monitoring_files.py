@@ -24,7 +24,7 @@ def write(tmp_path):
     def run(**settings):
         settings["unshim_monitoring_dir"] = str(tmp_path / "written")
         return subprocess.run(
-            ["ansible-playbook", "-i", tmp_path / "hosts.yml", ROOT / "playbooks/monitoring.yml", "-e", "unshim_hosts=none",
+            ["ansible-playbook", "-i", tmp_path / "hosts.yml", ROOT / "playbooks/monitoring.yml", "--skip-tags=nodes",
              "-e", json.dumps(settings)],
             capture_output=True, text=True, check=False, cwd=tmp_path,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
