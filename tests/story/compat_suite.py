@@ -84,7 +84,7 @@ END
 """
 FEW_FILES = """
 mkdir -p /run/systemd/system/containerd.service.d
-printf '[Service]\\nLimitNOFILE=1024:524288\\n' >/run/systemd/system/containerd.service.d/zz-planted.conf
+printf '[Service]\\nLimitNOFILE=1024:2048\\n' >/run/systemd/system/containerd.service.d/zz-planted.conf
 """
 # Every runtime gets a description of containers without NET_RAW; limits go on coming from containerd itself.
 WITHOUT_NET_RAW = f"""
@@ -132,7 +132,7 @@ def assert_planted_faults_are_caught(lab, node):
     told = evidence(kept[node])
     assert said.code != 0
     assert set(kept[node]["regressions"]) == {"C11", "C12", "C24"}, told
-    assert "-> 1024 524288" in told["C11"]
+    assert "-> 1024 2048" in told["C11"]
     assert told["C12"] == "lost NET_RAW"
     assert "portmap" in told["C24"] and "pod's own address answers" in told["C24"]
 

@@ -26,7 +26,7 @@ COLLECTOR = {
     "file /usr/local/lib/unshim",
     "file /usr/local/lib/unshim/unshim_collector.py",
 }
-EXPORTER = "/run/test-node-exporter"
+EXPORTER = "/usr/local/bin/test-node-exporter"
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +44,33 @@ def run(lab, written):
 
 
 @pytest.fixture(scope="module")
-def prometheus(lab, written, tmp_path_factory):
-    programs = debian_trees.unpacked("prometheus", "bookworm", "prometheus", "prometheus-node-exporter") / "usr/bin"
-    for node in lab.nodes:
-        subprocess.run(
-            ["docker", "cp", "-q", programs / "prometheus-node-exporter", f"{node}:/root/test-exporter"], check=True
-        )
-        # /run takes no file from outside while the machine runs.
-        lab.on(node, f"""set -e
-            mv /root/test-exporter {EXPORTER}
-            systemd-run -q --unit test-node-exporter {EXPORTER} --collector.textfile.directory=/var/lib/prometheus/node-exporter
-            systemctl start unshim-collector.service""")  # fmt: skip
+def programs():
+    """Where Debian's Prometheus and node_exporter are unpacked."""
+    return debian_trees.unpacked("prometheus", "bookworm", "prometheus", "prometheus-node-exporter") / "usr/bin"
+
+
+@pytest.fixture(scope="module")
+def exporters(lab, programs):
+    """node_exporter on every node, with what the collector wrote just now."""
+    try:
+        for node in lab.nodes:
+            copy = ["docker", "cp", "-q", programs / "prometheus-node-exporter", f"{node}:{EXPORTER}"]
+            subprocess.run(copy, check=True)
+            lab.on(node, f"""set -e
+                systemd-run -q --unit test-node-exporter {EXPORTER} --collector.textfile.directory=/var/lib/prometheus/node-exporter
+                systemctl start unshim-collector.service""")  # fmt: skip
+        yield
+    finally:
+        for node in lab.nodes:
+            lab.on(node, f"systemctl stop test-node-exporter; rm -f {EXPORTER}", check=False)
+
+
+@pytest.fixture(scope="module")
+def prometheus(programs, exporters, written, tmp_path_factory):
     process = PrometheusProcess(programs / "prometheus", tmp_path_factory.mktemp("prometheus"), 19090)
     process.start((written / "prometheus/scrape.yml").read_text(), (written / "prometheus/rules.yml").read_text())
     yield process
     process.stop()
-    for node in lab.nodes:
-        lab.on(node, f"systemctl stop test-node-exporter; rm {EXPORTER}")
 
 
 def test_it_is_set_up_while_pods_run(lab, run):
