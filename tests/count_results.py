@@ -9,12 +9,16 @@ from xml.etree import ElementTree
 
 EXPECTED = (
     "unit",
+    "monitoring",
     "audit",
     "provision",
     "default/nodes+without_python",
     "matrix/air_gapped+refused",
     "matrix/machine+nodes",
     "matrix/machine+nodes+removed+restarted",
+    "monitoring-lab/monitored",
+    "dind/on_docker",
+    "dind/on_containerd",
     "migrate/on_docker",
     "migrate/moving",
     "migrate/nodes+on_containerd",

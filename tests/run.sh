@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # Every test, in the order that fails soonest. `make test` sets up, then calls this; --full takes many more cases.
-# Two labs run at a time, since most of what a scenario does is wait for the other machines: `the fleet` goes on beside the
-# scenarios, its output in build/fleet.log. Leaves nothing of the lab behind, whatever happens; images and builds stay cached.
+# Most of what a scenario does is wait for other machines, so two lanes of them go on beside all else, their output in build/lanes/.
+# Leaves nothing of the lab behind, whatever happens; images and builds stay cached.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
-rm -rf build/junit build/story build/carry_over build/rolling build/faults build/faults.json build/faults.md build/timings
-mkdir -p build/junit
+rm -rf build/junit build/story build/carry_over build/rolling build/faults build/faults.json build/faults.md build/timings build/lanes
+mkdir -p build/junit build/lanes
+declare -A lanes=()
 if [ "${1:-}" = --full ]; then export UNSHIM_FULL=1; fi
 
+# In a lane nothing is said of the others; in the foreground nothing new begins once a lane has failed.
 part() {
   local name=$1 began=$SECONDS
   shift
+  if [ -z "${lane:-}" ]; then no_lane_failed; fi
   printf '\n=== %s ===\n' "$name"
   if ! "$@"; then
     printf '\nFAILED: %s after %d s\n' "$name" "$((SECONDS - began))" >&2
@@ -27,32 +30,66 @@ machines_of_the_fleet() {
 }
 
 # One lab for both: the faults leave every node on Docker, and the rolling move takes them all.
-the_fleet() {
-  part "molecule: faults" molecule verify -s faults
-  part "molecule: rolling" molecule test -s rolling --destroy=never
+lane_of_the_fleet() {
+  part "molecule: faults" molecule verify -s faults &&
+    part "molecule: rolling" molecule test -s rolling --destroy=never
 }
 
-# Ends with the job's exit code; what it printed comes in one piece.
-await() {
-  local pid=$1 log=$2 code=0
-  while kill -0 "$pid" 2>/dev/null; do
-    echo "waiting for the fleet: $(sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -aoE '(test_[a-z_0-9]+|TASK \[[^]]*\]|=== .* ===)' | tail -n 1)"
-    for _ in {1..30}; do kill -0 "$pid" 2>/dev/null && sleep 1; done
+lane_of_the_cluster() {
+  part "molecule: migrate" molecule test -s migrate &&
+    part "molecule: carry_over" molecule test -s carry_over
+}
+
+# Start a lane as a job with a process group of its own, so that all of it can be ended.
+start() {
+  lane=$1
+  set -m
+  (
+    set +m
+    code=0
+    "lane_of_the_$lane" || code=$?
+    echo "$code" >"build/lanes/$lane.rc"
+  ) >"build/lanes/$lane.log" 2>&1 </dev/null &
+  lanes[$lane]=$!
+  set +m
+  unset lane
+}
+
+no_lane_failed() {
+  local ended
+  for ended in build/lanes/*.rc; do
+    if [ -e "$ended" ] && [ "$(cat "$ended")" -ne 0 ]; then
+      echo "FAILED: a scenario of lane $(basename "$ended" .rc), see above" >&2
+      cat "${ended%.rc}.log"
+      return 1
+    fi
   done
-  wait "$pid" || code=$?
+}
+
+# What a lane printed comes in one piece.
+await() {
+  local log=build/lanes/$1.log
+  while kill -0 "${lanes[$1]}" 2>/dev/null; do
+    echo "waiting for lane $1: $(sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -aoE '(test_[a-z_0-9]+|TASK \[[^]]*\]|=== .* ===)' | tail -n 1)"
+    for _ in {1..30}; do kill -0 "${lanes[$1]}" 2>/dev/null && sleep 1; done
+  done
+  wait "${lanes[$1]}" || true
   cat "$log"
-  return "$code"
+  unset "lanes[$1]"
+  [ "$(cat "build/lanes/$1.rc")" -eq 0 ]
 }
 
 leave_nothing_behind() {
   local code=$?
   trap - EXIT
-  if [ -n "${fleet:-}" ] && kill -0 "$fleet" 2>/dev/null; then
-    kill -TERM -- "-$fleet" 2>/dev/null || true
-    wait "$fleet" || true
-    echo "the fleet was ended before its time; the last it said:"
-    tail -n 40 build/fleet.log
-  fi
+  for lane in "${!lanes[@]}"; do
+    if kill -0 "${lanes[$lane]}" 2>/dev/null; then
+      kill -TERM -- "-${lanes[$lane]}" 2>/dev/null || true
+      wait "${lanes[$lane]}" || true
+      echo "lane $lane was ended before its time; the last it said:"
+      tail -n 40 "build/lanes/$lane.log"
+    fi
+  done
   sysctl -qw "fs.inotify.max_user_instances=$instances"
   if [ -w "$SHARES" ]; then echo 1024 >"$SHARES"; fi
   make --no-print-directory lab-down || code=1
@@ -71,17 +108,12 @@ nothing_is_left() {
 }
 
 SHARES=/sys/fs/cgroup/cpu/docker/cpu.shares
-# Ten machines at a time need more than the kernel's default of 128; see molecule/_lab/README.md.
+# Fifteen machines at a time need more than the kernel's default of 128; see molecule/_lab/README.md.
 instances=$(sysctl -n fs.inotify.max_user_instances)
 trap leave_nothing_behind EXIT
 if [ "$instances" -lt 1024 ]; then sysctl -qw fs.inotify.max_user_instances=1024; fi
 
 part "static checks" bash tests/lint.sh
-part "unit tests" pytest -q tests/unit --junitxml=build/junit/unit.xml
-part "monitoring" pytest -q tests/monitoring --junitxml=build/junit/monitoring.xml
-part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
-part "provisioning from afar" pytest -q tests/provision/from_afar tests/provision/refused --junitxml=build/junit/provision.xml
-part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
 part "lab images" bash molecule/_lab/images/build.sh bookworm bullseye trixie containerd2 dnf zypper
 part "lab archives" bash molecule/_lab/images/archives.sh
 # With cgroup v1 all machines together weigh as much as one process of the controllers: etcd would starve beside them.
@@ -89,21 +121,19 @@ if [ -w "$SHARES" ]; then echo 10240 >"$SHARES"; fi
 volumes=$(docker volume ls -q | sort)
 # The network goes with the last machine on it: these come before, and go after, those of the scenarios.
 part "machines of the fleet" machines_of_the_fleet
-# A job with a process group of its own, so that all of it can be ended.
-set -m
-(
-  set +m
-  the_fleet
-) >build/fleet.log 2>&1 </dev/null &
-fleet=$!
-set +m
+start fleet
+start cluster
+part "unit tests" pytest -q tests/unit --junitxml=build/junit/unit.xml
+part "monitoring" pytest -q tests/monitoring --junitxml=build/junit/monitoring.xml
+part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
+part "provisioning from afar" pytest -q tests/provision/from_afar tests/provision/refused --junitxml=build/junit/provision.xml
+part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
 part "molecule: default" molecule test -s default
 part "molecule: matrix" molecule test -s matrix
 part "molecule: monitoring" molecule test -s monitoring
-part "molecule: migrate" molecule test -s migrate
-part "molecule: carry_over" molecule test -s carry_over
 part "molecule: dind" molecule test -s dind
-part "the fleet, after the scenarios" await "$fleet" build/fleet.log
+part "the cluster, after the others" await cluster
+part "the fleet, after the others" await fleet
 part "remove its machines" molecule destroy -s rolling
 molecule destroy -s faults
 part "nothing is left" nothing_is_left
