@@ -132,7 +132,8 @@ def assert_planted_faults_are_caught(lab, node):
     told = evidence(kept[node])
     assert said.code != 0
     assert set(kept[node]["regressions"]) == {"C11", "C12", "C24"}, told
-    assert "-> 1024 2048" in told["C11"]
+    # Whether the soft limit is 1024 or the hard one depends on the Go that containerd was built with.
+    assert "open files" in told["C11"] and told["C11"].endswith(" 2048")
     assert told["C12"] == "lost NET_RAW"
     assert "portmap" in told["C24"] and "pod's own address answers" in told["C24"]
 
