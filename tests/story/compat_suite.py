@@ -127,7 +127,7 @@ def planted(lab, node, *faults):
 
 
 def assert_planted_faults_are_caught(lab, node):
-    """Each fault by its own check, by no other, and the playbook fails."""
+    """Three at once, each by its own check and by no other, and the playbook fails."""
     with planted(lab, node, FEW_FILES, WITHOUT_PORTMAP, WITHOUT_NET_RAW):
         said, kept = run(lab, node)
     told = evidence(kept[node])
@@ -138,7 +138,9 @@ def assert_planted_faults_are_caught(lab, node):
     assert told["C12"] == "lost NET_RAW"
     assert "portmap" in told["C24"] and "pod's own address answers" in told["C24"]
 
-    # Without the network's plugins no pod is taken down either, until they are back.
+
+def assert_a_wrong_cni_directory_is_caught(lab, node):
+    """No pod starts, and it is told why; without the plugins none is taken down either, until they are back."""
     with planted(lab, node, WRONG_CNI_DIRECTORY):
         said, kept = run(lab, node, takes_pods_down=False)
     told = evidence(kept[node])
