@@ -69,3 +69,20 @@ def test_paths_and_settings_named_exist(page):
     unknown = set(re.findall(r"`(unshim_[a-z_]+[a-z])\b(?!_)", text)) - known
     # What stands for a family, as `unshim_dind_...`.
     assert [one for one in unknown if not any(setting.startswith(one + "_") for setting in SETTINGS)] == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs/promises.md", ROOT / "README.md"], ids=name)
+def test_tests_that_show_a_promise_are_there(page):
+    text = page.read_text()
+    shown = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", text) + [
+        (path, "") for path in re.findall(r"\]\((tests/[\w/.]+)\)", text)
+    ]
+    assert len(shown) >= 8
+    for path, function in shown:
+        assert (ROOT / path).exists(), path
+        assert not function or f"\ndef {function}(" in (ROOT / path).read_text(), f"{path}::{function}"
+
+
+def test_every_playbook_is_on_its_page():
+    listed = set(re.findall(r"^\| `(playbooks/\w+\.yml)`", (ROOT / "docs/playbooks.md").read_text(), re.MULTILINE))
+    assert listed == {name(path) for path in ROOT.glob("playbooks/*.yml")}
