@@ -38,7 +38,7 @@ picture: setup ## Record a demo and draw docs/img/demo.svg from it
 test: setup ## Static checks, unit tests and every scenario on the lab (what CI runs)
 	@bash tests/run.sh
 
-test-full: setup ## The same tests with many more cases
+test-full: setup ## The same tests with many more cases, and with the oldest and the newest ansible-core
 	@bash tests/run.sh --full
 
 lint: ## ansible-lint, yamllint, ruff, mypy, vermin, shellcheck

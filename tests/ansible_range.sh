@@ -19,6 +19,8 @@ TESTS=(
   tests/unit/report/test_report_playbook.py tests/unit/rollout/test_filters.py tests/unit/workloads/test_action.py
 )
 
+TOOLS=(ansible-runner==2.4.3 ansible-builder==3.2.0)
+
 # The oldest Python that the project takes for the oldest ansible-core, the newest here for the newest.
 interpreter() {
   local minor candidate
@@ -40,7 +42,7 @@ install() {
   rm -rf "$venv"
   "$python" -m venv "$venv"
   mapfile -t for_tests < <(pinned pytest hypothesis jsonschema pyte)
-  "$venv/bin/pip" install --quiet --disable-pip-version-check "$core" "$work/tree" ansible-runner==2.4.3 "${for_tests[@]}"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "$core" "$work/tree" "${TOOLS[@]}" "${for_tests[@]}"
   touch "$venv/.complete"
 }
 
@@ -69,6 +71,7 @@ try() (
   ansible-runner run "$work/runner" --project-dir "$work/tree" --inventory "$work/inventory" --playbook playbooks/plan.yml \
     --cmdline=--check --ident "$(basename "$1")" >"$work/log" 2>&1 || true
   plan_was_made "$work/log" || { echo "plan.yml by ansible-runner:"; cat "$work/log"; exit 1; }
+  ansible-builder create --file execution-environment.yml --context "$work/image" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
   find "$work/runner/artifacts/$(basename "$1")/job_events" -name '*.json' | grep -q .
 )
 
@@ -82,7 +85,7 @@ newest=$(interpreter 14 13 12)
 for end in "oldest $oldest ansible-core==$declared.0" "newest $newest ansible-core"; do
   read -r name python core <<<"$end"
   # A new release of ansible-core comes with the next change of anything else; `rm` the directory to have it now.
-  venv=$CACHE_DIR/ansible-range-$name-$(content_tag "$python" "$core" pyproject.toml requirements.txt)
+  venv=$CACHE_DIR/ansible-range-$name-$(content_tag "$python" "$core" "${TOOLS[*]}" pyproject.toml requirements.txt)
   [ -e "$venv/.complete" ] || with_progress "$name ansible-core" install "$venv" "$python" "$core"
   try "$venv"
 done

@@ -82,6 +82,7 @@ part "monitoring" pytest -q tests/monitoring --junitxml=build/junit/monitoring.x
 part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
 part "provisioning from afar" pytest -q tests/provision/from_afar tests/provision/refused --junitxml=build/junit/provision.xml
 part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
+if [ -n "${UNSHIM_FULL:-}" ]; then part "oldest and newest ansible-core" bash tests/ansible_range.sh; fi
 part "lab images" bash molecule/_lab/images/build.sh bookworm bullseye trixie containerd2 dnf zypper
 part "lab archives" bash molecule/_lab/images/archives.sh
 # With cgroup v1 all machines together weigh as much as one process of the controllers: etcd would starve beside them.

@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[3]
@@ -55,3 +56,15 @@ def test_what_is_pinned_is_in_the_declared_range(declared):
     assert pinned, f"requirements.txt does not pin {name}"
     for version in pinned:
         assert wanted.specifier.contains(bundles[version] if bundles else version)
+
+
+def test_the_execution_environment_has_the_same_packages():
+    image = yaml.safe_load((ROOT / "execution-environment.yml").read_text())["dependencies"]
+    core = image["ansible_core"]["package_pip"]
+    assert sorted([core, *image["python"]]) == sorted(PYPROJECT["project"]["dependencies"])
+    assert (ROOT / image["galaxy"]).exists()
+
+
+def test_the_hosted_workflow_runs_what_a_developer_runs():
+    steps = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]["test"]["steps"]
+    assert [step["run"].split()[-2:] for step in steps if "make" in step.get("run", "")] == [["make", "test"]]
