@@ -68,3 +68,10 @@ def test_the_execution_environment_has_the_same_packages():
 def test_the_hosted_workflow_runs_what_a_developer_runs():
     steps = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]["test"]["steps"]
     assert [step["run"].split()[-2:] for step in steps if "make" in step.get("run", "")] == [["make", "test"]]
+
+
+def test_the_roles_name_the_oldest_ansible_core_that_is_declared():
+    [declared] = [one for one in map(Requirement, PYPROJECT["project"]["dependencies"]) if one.name == "ansible-core"]
+    metas = [yaml.safe_load(path.read_text())["galaxy_info"] for path in ROOT.glob("roles/*/meta/main.yml")]
+    assert {f">={meta['min_ansible_version']}" for meta in metas} == {str(declared.specifier)}
+    assert {meta["license"] for meta in metas} == {PYPROJECT["project"]["license"]}
