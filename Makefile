@@ -47,7 +47,7 @@ lint: ## ansible-lint, yamllint, ruff, mypy, vermin, shellcheck
 unit: ## Unit tests only: no lab, no Docker
 	@python -m pytest tests/unit
 
-docs: ## Build the documentation's site into build/site
+docs: venv ## Build the documentation's site into build/site
 	@mkdocs build --strict --quiet
 
 bench: setup ## Time what benchmarks/README.md lists, as ratios
