@@ -5,7 +5,7 @@ LAB := molecule/_lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help venv setup lab-up lab-down lab-clean demo test test-full lint unit bench
+.PHONY: help venv setup lab-up lab-down lab-clean demo picture test test-full lint unit bench docs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,10 +30,15 @@ lab-clean: lab-down ## Also remove the lab's images, build caches and .venv
 demo: setup ## Watch a cluster move from Docker to containerd, with its Service and its API measured
 	@bash $(LAB)/demo.sh
 
+picture: setup ## Record a demo and draw docs/img/demo.svg from it
+	@mkdir -p build
+	@script --quiet --return --flush --command "$(MAKE) --no-print-directory demo" build/demo.typescript
+	@python docs/img/demo_picture.py build/demo.typescript
+
 test: setup ## Static checks, unit tests and every scenario on the lab (what CI runs)
 	@bash tests/run.sh
 
-test-full: setup ## The same tests with many more cases
+test-full: setup ## The same tests with many more cases, and with the oldest and the newest ansible-core
 	@bash tests/run.sh --full
 
 lint: ## ansible-lint, yamllint, ruff, mypy, vermin, shellcheck
@@ -41,6 +46,9 @@ lint: ## ansible-lint, yamllint, ruff, mypy, vermin, shellcheck
 
 unit: ## Unit tests only: no lab, no Docker
 	@python -m pytest tests/unit
+
+docs: venv ## Build the documentation's site into build/site
+	@mkdocs build --strict --quiet
 
 bench: setup ## Time what benchmarks/README.md lists, as ratios
 	@python benchmarks/observe.py

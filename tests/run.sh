@@ -37,7 +37,7 @@ lane_of_the_fleet() {
 
 lane_of_the_cluster() {
   part "molecule: migrate" molecule test -s migrate &&
-    part "molecule: carry_over" molecule test -s carry_over
+    part "molecule: monitoring" molecule test -s monitoring
 }
 
 # Start a lane as a job with a process group of its own, so that all of it can be ended.
@@ -128,9 +128,10 @@ part "monitoring" pytest -q tests/monitoring --junitxml=build/junit/monitoring.x
 part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
 part "provisioning from afar" pytest -q tests/provision/from_afar tests/provision/refused --junitxml=build/junit/provision.xml
 part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
+if [ -n "${UNSHIM_FULL:-}" ]; then part "oldest and newest ansible-core" bash tests/ansible_range.sh; fi
 part "molecule: default" molecule test -s default
 part "molecule: matrix" molecule test -s matrix
-part "molecule: monitoring" molecule test -s monitoring
+part "molecule: carry_over" molecule test -s carry_over
 part "molecule: dind" molecule test -s dind
 part "the cluster, after the others" await cluster
 part "the fleet, after the others" await fleet

@@ -5,4 +5,4 @@ What runs on a node lives in the sibling package ``unshim_node`` (Python 3.6+), 
 ``unshim_kube``.
 """
 
-__version__ = "0.1.0"  # pyproject.toml has the same
+__version__ = "0.1.0"  # the one place; pyproject.toml reads it

@@ -1,6 +1,5 @@
 """The cases of tests/data/monitoring/alerts.yml as promtool's own test files."""
 
-import re
 from pathlib import Path
 
 import yaml
@@ -42,7 +41,3 @@ def test_file(name, rules):
             for case in cases()[name]
         ],
     }
-
-
-def metrics_of(case):
-    return {re.match(r"[a-z_A-Z]+", series)[0] for series in case["series"]}

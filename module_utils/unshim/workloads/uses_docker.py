@@ -75,11 +75,6 @@ def container_commands(container: Container) -> list[tuple[Path, str]]:
     return found
 
 
-def docker_host(container: Container) -> Iterator[tuple[Path, dict[str, object]]]:
-    """Yield the environment entries that say where the daemon is."""
-    yield from ((path, entry) for path, entry in container.environment if entry.get("name") == "DOCKER_HOST")
-
-
 def sockets_named(value: str) -> list[str]:
     """Return the paths in a text that are called like one of Docker's sockets."""
     return [match.group(1) for match in _SOCKET.finditer(value)]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -49,25 +48,6 @@ try:
 except Constructed as constructed:
     print(json.dumps(constructed.args))
 """
-
-
-@pytest.fixture(scope="module")
-def documented():
-    """Return by module what ansible-doc shows, fragments included: {"doc": {...}, "examples": text, "return": {...}}."""
-    program = Path(sys.executable).parent / "ansible-doc"
-    done = subprocess.run(
-        [str(program), "--json", "--module-path", "library", "--type", "module", *MODULES],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert sorted(found) == MODULES, done.stderr
-    return found
 
 
 @pytest.fixture

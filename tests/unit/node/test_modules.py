@@ -52,9 +52,6 @@ class Node:
         loaded = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "MainPID": "7"}
         (self.units / (name + ".json")).write_text(json.dumps({**loaded, **state}))
 
-    def state_of(self, unit):
-        return json.loads((self.units / (unit + ".json")).read_text())
-
     def calls(self):
         """What was asked of systemd since the last time."""
         path = self.units / "calls"

@@ -152,11 +152,3 @@ def test_a_reader_that_goes_away_is_no_error():
     command = f"{sys.executable} bin/unshim-scan --manifests {DATA / 'planted'} | head -n 1"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("SCAN of manifests in") and done.stderr == ""
-
-
-def test_the_version_is_the_projects():
-    import tomllib
-
-    from unshim import __version__
-
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
