@@ -348,14 +348,22 @@ find_units() {
   printf '%s\n' "$units"
 }
 
-# apt-cache, which would write its cache anew if that is out of date, and must not: then it works in memory.
+# Whether a cache of apt's is newer than everything it was made of: is_fresh CACHE FILE...
+is_fresh() { [ -f "$1" ] && [ -z "$(find "$@" -newer "$1")" ]; }
+
+# apt-cache, which would write its caches anew where they are out of date, and must not: those are hidden from it, and it
+# works in memory. The cache of the sources outlives an installation, and saves the reading of every list; descriptions are
+# only read to make a cache. Pattern-Only: a name with a dot that is no package would be searched for as a regular expression.
 apt_cache() {
-  cache=/var/cache/apt/pkgcache.bin
-  if [ -f "$cache" ] && [ -z "$(find /var/lib/dpkg/status /var/lib/apt/lists /etc/apt -newer "$cache")" ]; then
-    t apt-cache "$@"
+  caches=/var/cache/apt
+  if is_fresh "$caches/pkgcache.bin" /var/lib/dpkg/status /var/lib/apt/lists /etc/apt; then
+    :
+  elif is_fresh "$caches/srcpkgcache.bin" /var/lib/apt/lists /etc/apt; then
+    set -- -o Dir::Cache::pkgcache= "$@"
   else
-    t apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= "$@"
+    set -- -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o Acquire::Languages=none "$@"
   fi
+  t apt-cache -o APT::Cmd::Pattern-Only=true "$@"
 }
 
 # What dnf, yum or zypper would install, from the metadata that is there already. dnf and yum note every call in their
