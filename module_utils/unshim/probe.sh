@@ -13,6 +13,7 @@ PACKAGES='containerd containerd.io runc docker.io docker-cli docker-ce docker-ce
 containernetworking-plugins cri-tools kubelet kubeadm kubernetes-cni containerd-ctr cni-plugins'
 UNITS='kubelet.service docker.service docker.socket containerd.service cri-docker.service cri-docker.socket
 cri-dockerd.service cri-dockerd.socket' # by these names in kubespray
+DAEMONS='kubelet dockerd cri-dockerd containerd'
 DOCKER_SOCKET=/var/run/docker.sock
 CONTENT_LIMIT=1048576 # bytes; a configuration file is smaller
 NEWLINE='
@@ -61,9 +62,16 @@ serves() {
   esac
 }
 
+# Sets daemons to the directories in /proc of what has such a name; only these are looked at closely.
+find_daemons() {
+  # shellcheck disable=SC2086 # one -e per name
+  daemons=$(grep -s -l -F -x $(printf ' -e %s' $DAEMONS) /proc/[0-9]*/comm)
+}
+
 # The processes with this name, of this machine: those of its containers are left out.
 processes() {
-  for proc in /proc/[0-9]*; do
+  for proc in $daemons; do
+    proc=${proc%/comm}
     read -r comm <"$proc/comm" || continue
     [ "$comm" = "$1" ] || continue
     serves "$proc" || continue
@@ -77,9 +85,34 @@ processes() {
   done
 }
 
-# Systemd's word on a unit: unit_property docker.service ActiveState
+# Sets property to systemd's word on a unit, a value a line: unit_property docker.service ActiveState
 unit_property() {
-  printf '%s\n' "$units" | sed -n "/^@@unit $1\$/,/^\$/s/^$2=//p"
+  property=
+  [ -n "$units" ] || return 0
+  is_unit=
+  set -f
+  IFS=$NEWLINE
+  for unit_line in $units; do
+    case $unit_line in
+      "@@unit $1") is_unit=1 ;;
+      '@@unit '*) [ -z "$is_unit" ] || break ;;
+      "$2="*) [ -z "$is_unit" ] || property=$property${property:+$NEWLINE}${unit_line#*=} ;;
+    esac
+  done
+  unset IFS
+  set +f
+}
+
+# Sets pid to the process of a unit, else to the first that has the name: find_daemon docker.service dockerd
+find_daemon() {
+  unit_property "$1" MainPID
+  pid=$property
+  case $pid in
+    '' | 0)
+      pid=$(processes "$2")
+      pid=${pid%%"$NEWLINE"*}
+      ;;
+  esac
 }
 
 # The resource limits of a process: limits NAME PID
@@ -199,13 +232,16 @@ login_files() {
 
 # The unit file and the drop-ins of a unit; those systemd has not read yet, too.
 unit_files() {
-  # shellcheck disable=SC2046 # systemd separates the paths by spaces
-  for path in $(unit_property "$1" FragmentPath) $(unit_property "$1" DropInPaths) "/etc/systemd/system/$1.d"/*.conf \
+  unit_property "$1" FragmentPath
+  fragment=$property
+  unit_property "$1" DropInPaths # systemd separates the paths by spaces
+  for path in $fragment $property "/etc/systemd/system/$1.d"/*.conf \
     "/run/systemd/system/$1.d"/*.conf; do
     if [ -e "$path" ]; then printf '%s\n' "$path"; fi
   done
   # A mask hides the unit's own file, which says what it was started with.
-  if [ "$(unit_property "$1" LoadState)" = masked ] && [ -e "/lib/systemd/system/$1" ]; then
+  unit_property "$1" LoadState
+  if [ "$property" = masked ] && [ -e "/lib/systemd/system/$1" ]; then
     printf '/lib/systemd/system/%s\n' "$1"
   fi
 }
@@ -219,13 +255,15 @@ environment_files() {
     done
 }
 
+# shellcheck disable=SC2086 # the pattern must expand
+expanded() { printf '%s\n' ${1% (ignore_errors=*)}; }
+
 # The same as systemd has it, which knows what %H and its like stand for.
 loaded_environment_files() {
-  unit_property "$1" 'EnvironmentFiles\{0,1\}' | sed 's/ (ignore_errors=[a-z]*)$//' |
-    while read -r pattern; do
-      # shellcheck disable=SC2086 # the pattern must expand
-      printf '%s\n' $pattern
-    done
+  for name in EnvironmentFile EnvironmentFiles; do
+    unit_property "$1" "$name"
+    each expanded "$property"
+  done
 }
 
 # Every file that has a part in the kubelet's command line.
@@ -242,13 +280,16 @@ arguments_of() {
   if [ -n "$1" ]; then
     tr '\n\0' ' \n' <"/proc/$1/cmdline"
   else
+    paths=$(each readable "$("$2")")
+    [ -n "$paths" ] || return 0
     # shellcheck disable=SC1003 # a backslash, then a quote
-    each print_file "$("$2")" | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/'
+    each print_file "$paths" | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/'
   fi
 }
 
 # The value of a flag among such words, "" if not given: flag_in "$words" cni-bin-dir
 flag_in() {
+  case $NEWLINE$1$NEWLINE in *"$NEWLINE--$2="* | *"$NEWLINE--$2$NEWLINE"*) ;; *) return ;; esac
   printf '%s\n' "$1" | sed -n -e "s/^--$2=//p" -e "/^--$2\$/{n;p;}" | tail -n 1
 }
 
@@ -446,8 +487,8 @@ show_packages() {
 }
 
 find_kubelet() {
-  kubelet_pid=$(unit_property kubelet.service MainPID)
-  case $kubelet_pid in '' | 0) kubelet_pid=$(processes kubelet | head -n 1) ;; esac
+  find_daemon kubelet.service kubelet
+  kubelet_pid=$pid
   kubelet=$(program "$kubelet_pid" kubelet)
   kubelet_arguments=$(arguments_of "$kubelet_pid" kubelet_files)
 }
@@ -476,8 +517,8 @@ show_kubelet() {
 
 # The arguments of dockerd and the variables that decide how it reaches registries. A proxy's password may be among them.
 find_dockerd() {
-  dockerd_pid=$(unit_property docker.service MainPID)
-  case $dockerd_pid in '' | 0) dockerd_pid=$(processes dockerd | head -n 1) ;; esac
+  find_daemon docker.service dockerd
+  dockerd_pid=$pid
   daemon_json=
   [ -n "$dockerd_pid" ] || return
   daemon_json=$(tr '\n\0' ' \n' <"/proc/$dockerd_pid/cmdline" |
@@ -504,9 +545,14 @@ cri_dockerd_files() {
 
 # cri-dockerd has flags that dockershim's kubelet had itself: the CNI's directories, the sandbox image.
 find_cri_dockerd() {
-  cri_dockerd_pid=$(unit_property cri-docker.service MainPID)
-  case $cri_dockerd_pid in '' | 0) cri_dockerd_pid=$(unit_property cri-dockerd.service MainPID) ;; esac
-  case $cri_dockerd_pid in '' | 0) cri_dockerd_pid=$(processes cri-dockerd | head -n 1) ;; esac
+  unit_property cri-docker.service MainPID
+  cri_dockerd_pid=$property
+  case $cri_dockerd_pid in
+    '' | 0)
+      find_daemon cri-dockerd.service cri-dockerd
+      cri_dockerd_pid=$pid
+      ;;
+  esac
   cri_dockerd_arguments=$(arguments_of "$cri_dockerd_pid" cri_dockerd_files)
 }
 
@@ -525,8 +571,10 @@ find_docker_socket() {
 
 # True where a connection to Docker's socket cannot start it.
 docker_runs() {
-  case $(unit_property docker.service ActiveState) in active | reloading) return 0 ;; esac
-  [ "$(unit_property docker.socket ActiveState)" != active ] && [ -n "$(processes dockerd)" ]
+  unit_property docker.service ActiveState
+  case $property in active | reloading) return 0 ;; esac
+  unit_property docker.socket ActiveState
+  [ "$property" != active ] && [ -n "$(processes dockerd)" ]
 }
 
 # Sets info to what Docker says of itself, or reason to why it says nothing.
@@ -797,14 +845,14 @@ find_containerd_root() {
 }
 
 show_containerd() {
-  pid=$(unit_property containerd.service MainPID)
-  case $pid in '' | 0) pid=$(processes containerd | head -n 1) ;; esac
+  find_daemon containerd.service containerd
   containerd=$(program "$pid" containerd)
   [ -n "$containerd" ] || return
   socket=$(sed -n '/^\[grpc\]/,/^\[/s/^[[:space:]]*address[[:space:]]*=[[:space:]]*["'"'"']\(.*\)["'"'"'].*$/\1/p' /etc/containerd/config.toml)
   [ -n "$socket" ] || socket=/run/containerd/containerd.sock
   limits containerd "$pid"
-  limits dockerd "$(processes dockerd | head -n 1)"
+  dockerd=$(processes dockerd)
+  limits dockerd "${dockerd%%"$NEWLINE"*}"
   if [ -n "$units" ]; then
     # The process' own soft limit of open files is no guide: Go programs raise theirs, and start others with the first.
     printf '@@unit-limits\n'
@@ -1057,6 +1105,7 @@ main() {
   show_system
   show_kernel
   find_units
+  find_daemons
   show_packages
   show_archives
   find_kubelet

@@ -306,7 +306,7 @@ def test_processes_of_containers_are_not_this_machines():
                 assert parent.poll() is None
             while Path(f"/proc/{nested[0]}/comm").read_text() != "sleep\n":
                 assert parent.poll() is None
-            found = call("processes sleep").split()
+            found = call("DAEMONS=sleep; find_daemons; processes sleep").split()
         finally:
             ours.kill()
             parent.kill()
