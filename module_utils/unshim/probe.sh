@@ -29,7 +29,19 @@ each() {
   unset IFS
 }
 
-print_file() { cat "$1"; }
+# Call a command with the lines of a text as arguments after its own; not at all if there are none: with_lines "$paths" cat
+with_lines() {
+  lines=$1
+  shift
+  own=$#
+  set -f
+  IFS=$NEWLINE
+  # shellcheck disable=SC2086 # one word per line
+  set -- "$@" $lines
+  unset IFS
+  set +f
+  [ $# = "$own" ] || "$@"
+}
 
 has() { command -v "$1" >/dev/null; }
 
@@ -149,10 +161,32 @@ is_hidden() {
   [ -n "$above" ] && [ ! -x "$above" ]
 }
 
-# One file, once. With "metadata" its content stays on the node, and so does a private key's or kubeconfig's anyway.
+# Have a file shown, once. With "metadata" its content stays on the node, and so does a private key's or kubeconfig's anyway.
 file() {
   case $files_done in *"$NEWLINE$1$NEWLINE"*) return ;; esac
+  case $1 in *"$NEWLINE"*) return ;; esac
   files_done=$files_done$1$NEWLINE
+  if [ "$2" = metadata ]; then files_closed=$files_closed$1$NEWLINE; fi
+}
+
+# The files that file was called with. What takes a program is asked for all of them at once.
+show_files() {
+  files_there= # those that exist
+  files_open=  # those whose content may be shown
+  each find_file "$files_done"
+  stats=$(with_lines "$files_there" stat -L -c '%a %U %G %s %n' --)
+  secrets=$(with_lines "$files_open" grep -l -e 'PRIVATE KEY-----' -e 'client-key-data:' -e '^kind: Config$' --)
+  each show_file "$files_done"
+}
+
+find_file() {
+  [ -e "$1" ] || return 0
+  files_there=$files_there$1$NEWLINE
+  if [ ! -f "$1" ] || [ ! -r "$1" ]; then return; fi
+  case $NEWLINE$files_closed in *"$NEWLINE$1$NEWLINE"*) ;; *) files_open=$files_open$1$NEWLINE ;; esac
+}
+
+show_file() {
   printf '@@file %s\n' "$1"
   if [ -L "$1" ]; then
     printf 'link %s\n' "$(readlink -f "$1" || readlink "$1")"
@@ -161,7 +195,16 @@ file() {
     if is_hidden "$1"; then printf 'kind unreadable\n'; else printf 'kind missing\n'; fi
     return
   fi
-  meta=$(stat -L -c '%a %U %G %s' "$1") && printf 'stat %s\n' "$meta"
+  meta=${stats%%"$NEWLINE"*} # stat answered in the order of the files
+  case $meta in
+    *" $1")
+      stats=${stats#"$meta"}
+      stats=${stats#"$NEWLINE"}
+      meta=${meta%" $1"}
+      printf 'stat %s\n' "$meta"
+      ;;
+    *) meta= ;;
+  esac
   if [ -d "$1" ]; then
     printf 'kind directory\n'
   elif [ -S "$1" ]; then
@@ -170,13 +213,18 @@ file() {
     printf 'kind other\n'
   elif [ ! -r "$1" ]; then
     printf 'kind unreadable\n'
-  elif [ "$2" = metadata ] || grep -q -e 'PRIVATE KEY-----' -e 'client-key-data:' -e '^kind: Config$' "$1"; then
-    printf 'kind file\n'
-  elif [ "${meta##* }" -gt "$CONTENT_LIMIT" ]; then
-    printf 'kind file\n'
-    not_seen "$1: ${meta##* } bytes, more than a configuration file has"
   else
     printf 'kind file\n'
+    show_content "$1"
+  fi
+}
+
+show_content() {
+  case $files_open in "$1$NEWLINE"* | *"$NEWLINE$1$NEWLINE"*) ;; *) return ;; esac
+  case $NEWLINE$secrets$NEWLINE in *"$NEWLINE$1$NEWLINE"*) return ;; esac
+  if [ "${meta##* }" -gt "$CONTENT_LIMIT" ]; then
+    not_seen "$1: ${meta##* } bytes, more than a configuration file has"
+  else
     encode <"$1"
   fi
 }
@@ -246,9 +294,9 @@ unit_files() {
   fi
 }
 
-# EnvironmentFile= of a unit file, patterns expanded. The files need not be there.
+# EnvironmentFile= of unit files, patterns expanded. The files need not be there.
 environment_files() {
-  sed -n 's/^[[:space:]]*EnvironmentFile[[:space:]]*=[[:space:]]*-\{0,1\}//p' "$1" | tr -d "\"'\\r" |
+  sed -n 's/^[[:space:]]*EnvironmentFile[[:space:]]*=[[:space:]]*-\{0,1\}//p' "$@" | tr -d "\"'\\r" |
     while read -r pattern; do
       # shellcheck disable=SC2086 # the pattern must expand
       case $pattern in *%* | '') ;; *) printf '%s\n' $pattern ;; esac
@@ -270,7 +318,7 @@ loaded_environment_files() {
 kubelet_files() {
   paths=$(unit_files kubelet.service)
   printf '%s\n' "$paths" /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/kubelet
-  each environment_files "$paths"
+  with_lines "$(each readable "$paths")" environment_files
   loaded_environment_files kubelet.service
 }
 
@@ -283,7 +331,7 @@ arguments_of() {
     paths=$(each readable "$("$2")")
     [ -n "$paths" ] || return 0
     # shellcheck disable=SC1003 # a backslash, then a quote
-    each print_file "$paths" | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/'
+    with_lines "$paths" cat | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/'
   fi
 }
 
@@ -911,13 +959,12 @@ show_programs() {
   )"
 }
 
-# A unit's own files and the environment files they name.
-unit_and_environment_files() {
-  file "$1"
-  each file "$(environment_files "$1")"
+# The units' own files and the environment files they name.
+show_unit_files() {
+  paths=$(for unit in $UNITS; do unit_files "$unit"; done)
+  each file "$paths"
+  each file "$(with_lines "$(each readable "$paths")" environment_files)"
 }
-
-show_unit_files() { each unit_and_environment_files "$(unit_files "$1")"; }
 
 show_kubelet_files() {
   each file "$(kubelet_files)"
@@ -1099,6 +1146,7 @@ main() {
   UNSHIM_PROBE=1 # by this the calls of docker of one probe are known to another
   export LC_ALL PATH UNSHIM_PROBE
   files_done=$NEWLINE
+  files_closed=
   printf '@@unshim-probe 1\n'
   find_timeout
   wait_for_modules
@@ -1122,8 +1170,9 @@ main() {
   show_containerd
   show_programs
   show_kubelet_files
-  for unit in $UNITS; do show_unit_files "$unit"; done
+  show_unit_files
   show_runtime_files
+  show_files
   show_addresses
   show_mounts
   show_obstacles
