@@ -21,12 +21,15 @@ NEWLINE='
 
 # Call a function with each line of a text: each file "$paths"
 each() {
+  set -f
   IFS=$NEWLINE
   for each_line in $2; do
     unset IFS
+    set +f
     "$1" "$each_line"
   done
   unset IFS
+  set +f
 }
 
 # Call a command with the lines of a text as arguments after its own; not at all if there are none: with_lines "$paths" cat
@@ -363,10 +366,15 @@ show_system() {
     fi
   done
   read -r init </proc/1/comm
+  container=
+  if [ -r /run/systemd/container ]; then read -r container </run/systemd/container; fi
+  user=$(id -u)
+  # shellcheck disable=SC2046 # three words
+  set -- $(uname -n -r -m)
   printf '@@system\n'
-  printf 'machine %s\nkernel %s\nhostname %s\n' "$(uname -m)" "$(uname -r)" "$(uname -n)"
-  printf 'init %s\nuid %s\ntime %s\n' "$init" "$(id -u)" "$(date +%s)"
-  printf 'container %s\n' "$(cat /run/systemd/container)"
+  printf 'machine %s\nkernel %s\nhostname %s\n' "$3" "$2" "$1"
+  printf 'init %s\nuid %s\ntime %s\n' "$init" "$user" "$(date +%s)"
+  printf 'container %s\n' "$container"
   printf 'python %s\npackage_manager %s\n' "${python#Python }" "$manager"
 }
 
@@ -387,7 +395,7 @@ show_kernel() {
   elif [ -d /sys/fs/cgroup/memory ] || [ -d /sys/fs/cgroup/cpu ]; then
     printf 'cgroup v1\n'
   fi
-  if grep -q '^nodev.overlay$' /proc/filesystems || grep -q '^overlay ' /proc/modules; then
+  if grep -s -q -e '^nodev.overlay$' -e '^overlay ' /proc/filesystems /proc/modules; then
     printf 'module overlay\n'
   else
     absent_module overlay
@@ -397,16 +405,23 @@ show_kernel() {
   else
     absent_module br_netfilter
   fi
-  if controllers=$(cat /sys/fs/cgroup/cgroup.controllers) || controllers=$(awk '$4 == 1 { print $1 }' /proc/cgroups); then
-    printf 'controllers %s\n' "$(printf '%s' "$controllers" | tr '\n' ' ')"
+  if controllers=$(cat /sys/fs/cgroup/cgroup.controllers) ||
+    controllers=$(awk '$4 == 1 { printf "%s%s", blank, $1; blank = " " }' /proc/cgroups); then
+    printf 'controllers %s\n' "$controllers"
   fi
-  for name in net/ipv4/ip_forward net/ipv4/conf/all/forwarding net/bridge/bridge-nf-call-iptables \
-    net/bridge/bridge-nf-call-ip6tables; do
-    # Not read: it takes byte by byte, which these files do not give.
-    if value=$(cat "/proc/sys/$name"); then
-      printf 'sysctl %s %s\n' "$(printf '%s' "$name" | tr / .)" "$value"
-    fi
+  # Not read: it takes byte by byte, which these files do not give.
+  each show_sysctl "$(grep -s '' /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/forwarding \
+    /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables)"
+}
+
+# A line of grep's, /proc/sys/net/ipv4/ip_forward:1, under the name that sysctl has for it.
+show_sysctl() {
+  name=${1%%:*}
+  name=${name##*/proc/sys/}
+  while :; do
+    case $name in */*) name=${name%%/*}.${name#*/} ;; *) break ;; esac
   done
+  printf 'sysctl %s %s\n' "$name" "${1#*:}"
 }
 
 find_units() {
@@ -649,7 +664,9 @@ ask_docker() {
 }
 
 show_docker() {
-  docker_root=$(sed -n 's/^.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*$/\1/p' /etc/docker/daemon.json | head -n 1)
+  docker_root=
+  [ ! -r /etc/docker/daemon.json ] ||
+    docker_root=$(sed -n 's/^.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*$/\1/p' /etc/docker/daemon.json | head -n 1)
   [ -n "$docker_root" ] || docker_root=/var/lib/docker
   reason=
   info=
@@ -858,7 +875,7 @@ connected_to() {
 # of docker are left out.
 show_docker_clients() {
   [ -n "$dockerd_pid" ] || return
-  if [ "$(id -u)" != 0 ] || ! has ss || ! has nsenter || ! has awk; then
+  if [ "${user:=$(id -u)}" != 0 ] || ! has ss || ! has nsenter || ! has awk; then
     not_seen 'who is connected to the socket of Docker: that takes root, ss (iproute2) and nsenter (util-linux)'
     return
   fi
@@ -937,8 +954,11 @@ show_containerd() {
   done
 }
 
-# The value of a key wherever it stands in a JSON text: json_strings KEY
-json_strings() { tr '\n' ' ' | grep -o "\"$1\"[[:space:]]*:[[:space:]]*\"[^\"]*\"" | sed 's/^.*"\([^"]*\)"$/\1/'; }
+# The values of the keys that name programs, wherever they stand in a JSON text.
+json_programs() {
+  set -- '[[:space:]]*:[[:space:]]*"[^"]*"'
+  tr '\n' ' ' | grep -o -e "\"path\"$1" -e "\"runtimeType\"$1" -e "\"default-runtime\"$1" | sed 's/^.*"\([^"]*\)"$/\1/'
+}
 
 # One "PATH NAME" a line, "-" for PATH where there is no such program.
 locate() {
@@ -950,10 +970,9 @@ locate() {
 # The programs of container runtimes that Docker or containerd is told of.
 show_programs() {
   printf '@@programs\n'
+  [ -r /etc/docker/daemon.json ] || return 0
   each locate "$(
-    for key in path runtimeType default-runtime; do
-      { cat /etc/docker/daemon.json && printf '%s\n' "$info"; } | json_strings "$key"
-    done |
+    { cat /etc/docker/daemon.json && printf '%s\n' "$info"; } | json_programs |
       # Where a shim is named by its type, io.containerd.kata.v2 is containerd-shim-kata-v2.
       sed 's/^io\.containerd\.\([^.]*\)\.\([^.]*\)$/containerd-shim-\1-\2/' | sort -u
   )"
@@ -974,10 +993,14 @@ show_kubelet_files() {
   directory=$(flag config-dir)
   if [ -n "$directory" ]; then files_in "$directory" '*.conf'; fi
   directory=$(flag pod-manifest-path)
-  [ -n "$directory" ] || directory=$(sed -n 's/^staticPodPath:[[:space:]]*//p' "${config:-/var/lib/kubelet/config.yaml}" | tr -d "\"'\r")
+  config=${config:-/var/lib/kubelet/config.yaml}
+  if [ -z "$directory" ] && [ -r "$config" ]; then
+    directory=$(sed -n 's/^staticPodPath:[[:space:]]*//p' "$config" | tr -d "\"'\r")
+  fi
   # As the kubelet does (pkg/kubelet/config/file.go): whatever it is called, a copy like "x.yaml.bak" included.
   files_in "${directory:-/etc/kubernetes/manifests}" '[!.]*'
-  for directory in $(printf '%s\n' /etc/cni/net.d "$(flag cni-conf-dir)" "$(shim_flag cni-conf-dir)" | sort -u); do
+  for directory in /etc/cni/net.d "$(flag cni-conf-dir)" "$(shim_flag cni-conf-dir)"; do
+    [ -n "$directory" ] || continue
     files_in "$directory" '*.conf'
     files_in "$directory" '*.conflist'
     files_in "$directory" '*.json'
@@ -989,6 +1012,7 @@ show_kubelet_files() {
 
 # Files a TOML file imports: relative to itself, patterns allowed, the list may span lines.
 imported_files() {
+  [ -r "$1" ] || return 0
   sed 's/#.*$//' "$1" |
     sed -n -e '/^[[:space:]]*imports[[:space:]]*=/!d' -e ':more' -e '/\]/!{' -e 'N' -e 'b more' -e '}' -e 's/\].*$//' -e 'p' |
     tr "'," '"\n' | sed -n 's/^[^"]*"\([^"]*\)".*$/\1/p' |
@@ -1002,6 +1026,7 @@ imported_files() {
 # Directories of hosts.toml files that containerd is configured with, besides the usual one.
 registry_directories() {
   printf '/etc/containerd/certs.d\n'
+  [ -r /etc/containerd/config.toml ] || return 0
   sed -n "s/^[[:space:]]*config_path[[:space:]]*=[[:space:]]*[\"']\([^\"']*\)[\"'].*$/\1/p" /etc/containerd/config.toml | tr : '\n'
 }
 
@@ -1027,38 +1052,128 @@ show_runtime_files() {
   if [ -e /var/lib/unshim/journal.json.previous ]; then file /var/lib/unshim/journal.json.previous; fi
 }
 
-# The file system a directory is on, or will be on once it is there.
-mount_of() {
+# Where a directory is, or will be once it is there.
+place_of() {
   existing=$1
   while [ ! -d "$existing" ]; do
     existing=${existing%/*}
     [ -n "$existing" ] || existing=/
   done
-  used=$(t df -Pk "$existing" | sed -n '$p')
-  [ -n "$used" ] || return
-  mounted_on=$(printf '%s\n' "$used" | sed 's/^.*[0-9]% *//')
-  type=$(grep -F " $mounted_on " /proc/mounts | sed -n '$p' | cut -d ' ' -f 3)
-  printf '@@mount %s\ntype %s\ndf %s\n' "$1" "$type" "$used"
-  if [ "$type" = xfs ]; then printf 'ftype %s\n' "$(t xfs_info "$mounted_on" | sed -n 's/^.*ftype=\([01]\).*$/\1/p')"; fi
-  if [ -n "$units" ] && has systemd-escape; then
-    printf 'mount-unit %s\n' "$(t systemctl show -p FragmentPath "$(systemd-escape -p --suffix=mount "$mounted_on")" | sed 's/^FragmentPath=//')"
-  fi
-  if grep -q "^[^ ]* $mounted_on [^ ]* ro[, ]" /proc/mounts; then printf 'read-only yes\n'; fi
+  printf '%s\n' "$existing"
 }
 
-# Mount points where a program's data could lie: neither the kernel's own nor those of containers and pods. A network's is
-# not asked for its size, for a server that is away would never answer.
-data_mounts() {
-  while read -r _ directory type _; do
-    case $directory in
-      "$docker_root"/* | /var/lib/containerd/* | "${containerd_root:-/var/lib/containerd}"/* | /var/lib/kubelet/* | /var/lib/docker/*) continue ;;
-      /proc/* | /sys/* | /dev/* | *\\*) continue ;;
+# A line of df per line of a text, "-" where it has none.
+sizes_of() {
+  sizes=$(with_lines "$1" t df -Pk | sed 1d)
+  # Where one has none, df leaves out its line.
+  [ "$(with_lines "$sizes" number_of)" = "$(with_lines "$1" number_of)" ] || sizes=$(each size_of "$1")
+  printf '%s\n' "$sizes"
+}
+
+number_of() { printf '%s' $#; }
+
+size_of() {
+  used=$(t df -Pk "$1" | sed -n '$p')
+  printf '%s\n' "${used:--}"
+}
+
+# Sets mounted_on to the last word of a line of df.
+mount_point() {
+  mounted_on=${1##*[0-9]%}
+  mounted_on=${mounted_on#"${mounted_on%%[! ]*}"}
+}
+
+add_mount_point() {
+  mount_point "$1"
+  case $mounted_on in / | -) return ;; esac
+  case $NEWLINE$mount_points in *"$NEWLINE$mounted_on$NEWLINE"*) ;; *) mount_points=$mount_points$mounted_on$NEWLINE ;; esac
+}
+
+# Sets mount_units to the mount points that some lines of df name, each before its unit's file, if it has one.
+find_mount_units() {
+  mount_units=
+  if [ -z "$units" ] || ! has systemd-escape; then return; fi
+  mount_points=
+  each add_mount_point "$1"
+  # shellcheck disable=SC2046 # systemd separates the names by spaces
+  set -- $(with_lines "$mount_points" systemd-escape -p --suffix=mount)
+  [ $# != 0 ] || return 0
+  shown=$(t systemctl show --no-pager -p Id -p FragmentPath -- "$@") # Id comes first
+  set -f
+  IFS=$NEWLINE
+  for point in $mount_points; do
+    for line in $shown; do
+      case $line in
+        Id=*) name=${line#Id=} ;;
+        FragmentPath=*) [ "$name" != "$1" ] || mount_units=$mount_units$NEWLINE$point\ ${line#FragmentPath=}$NEWLINE ;;
+      esac
+    done
+    shift
+  done
+  unset IFS
+  set +f
+}
+
+# The unit's file behind a mount point: mount_unit /srv
+mount_unit() {
+  case $mount_units in *"$NEWLINE$1 "*) ;; *) return ;; esac
+  unit=${mount_units#*"$NEWLINE$1 "}
+  printf '%s' "${unit%%"$NEWLINE"*}"
+}
+
+# Sets what there is to know of a mount point, from /proc/mounts and the programs of its file system.
+find_mount() {
+  type=
+  details=
+  read_only=
+  set -f
+  IFS=$NEWLINE
+  for mount in $mounts; do
+    case $mount in
+      *" $1 "*)
+        type=${mount#* }
+        type=${type#* }
+        options=${type#* }
+        type=${type%% *}
+        case $mount in "${mount%% *} $1 "*) case $options in ro[,\ ]*) read_only=${NEWLINE}read-only\ yes ;; esac ;; esac
+        ;;
     esac
-    case $type in
-      nfs* | cifs | smb* | ceph | glusterfs | lustre | 9p | fuse.*) printf '@@mount %s\ntype %s\n' "$directory" "$type" ;;
-      ext[234] | xfs | btrfs | zfs | f2fs | jfs | reiserfs | bcachefs | tmpfs | overlay) if [ -d "$directory" ]; then mount_of "$directory"; fi ;;
-    esac
-  done </proc/mounts
+  done
+  unset IFS
+  set +f
+  if [ "$type" = xfs ]; then details=${NEWLINE}ftype\ $(t xfs_info "$1" | sed -n 's/^.*ftype=\([01]\).*$/\1/p'); fi
+  if [ -n "$units" ] && has systemd-escape; then details=$details${NEWLINE}mount-unit\ $(mount_unit "$1"); fi
+  details=$details$read_only
+}
+
+# The file system a directory is on: show_mount DIRECTORY LINE-OF-DF
+show_mount() {
+  [ "$2" != - ] || return 0
+  mount_point "$2"
+  if [ "$mounted_on" != "$known_mount" ]; then
+    find_mount "$mounted_on"
+    known_mount=$mounted_on
+  fi
+  printf '@@mount %s\ntype %s\ndf %s%s\n' "$1" "$type" "$2" "$details"
+}
+
+# Adds to data_mounts where a program's data could lie: neither the kernel's own nor those of containers and pods. A network's
+# is not asked for its size, for a server that is away would never answer.
+find_data_mount() {
+  directory=${1#* }
+  type=${directory#* }
+  directory=${directory%% *}
+  type=${type%% *}
+  case $directory in
+    "$docker_root"/* | /var/lib/containerd/* | "${containerd_root:-/var/lib/containerd}"/* | /var/lib/kubelet/* | /var/lib/docker/*) return ;;
+    /proc/* | /sys/* | /dev/* | *\\*) return ;;
+  esac
+  case $type in
+    nfs* | cifs | smb* | ceph | glusterfs | lustre | 9p | fuse.*) printf '@@mount %s\ntype %s\n' "$directory" "$type" ;;
+    ext[234] | xfs | btrfs | zfs | f2fs | jfs | reiserfs | bcachefs | tmpfs | overlay)
+      if [ -d "$directory" ]; then data_mounts=$data_mounts$NEWLINE$directory; fi
+      ;;
+  esac
 }
 
 # The node's addresses that others know it by: those of bridges, tunnels and services are not among them.
@@ -1080,10 +1195,25 @@ show_addresses() {
 }
 
 show_mounts() {
-  for directory in "$docker_root" "${containerd_root:-/var/lib/containerd}" /var/lib/containerd /var/lib/kubelet / /var/lib/unshim; do
-    mount_of "$directory"
+  mounts=$(cat /proc/mounts)
+  data_mounts=
+  each find_data_mount "$mounts"
+  directories=$(printf '%s\n' "$docker_root" "${containerd_root:-/var/lib/containerd}" /var/lib/containerd /var/lib/kubelet / \
+    /var/lib/unshim)$data_mounts
+  sizes=$(sizes_of "$(each place_of "$directories")")
+  find_mount_units "$sizes"
+  known_mount=
+  set -f
+  IFS=$NEWLINE
+  # shellcheck disable=SC2086 # one word per line
+  set -- $sizes
+  for directory in $directories; do
+    unset IFS
+    show_mount "$directory" "$1"
+    shift
   done
-  data_mounts
+  unset IFS
+  set +f
 }
 
 cni_plugins() {
@@ -1102,7 +1232,7 @@ existing_directory() {
 
 # What would keep root from replacing a file that was looked at, and the directories new files could come into.
 show_obstacles() {
-  [ "$(id -u)" = 0 ] || return
+  [ "${user:=$(id -u)}" = 0 ] || return
   printf '@@obstacles\n'
   IFS=$NEWLINE
   # shellcheck disable=SC2086 # one word per line
@@ -1135,8 +1265,10 @@ show_obstacles() {
 }
 
 show_cni_plugins() {
-  each cni_plugins "$(printf '%s\n' /opt/cni/bin /usr/lib/cni /usr/libexec/cni "$(flag cni-bin-dir | tr , '\n')" \
-    "$(shim_flag cni-bin-dir | tr , '\n')" | sort -u)"
+  directories=$(printf '%s\n' /opt/cni/bin /usr/lib/cni /usr/libexec/cni)
+  given=$(flag cni-bin-dir),$(shim_flag cni-bin-dir)
+  [ "$given" = , ] || directories=$(printf '%s\n' "$directories" "$given" | tr , '\n' | sort -u)
+  each cni_plugins "$directories"
 }
 
 main() {
