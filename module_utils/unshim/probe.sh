@@ -899,8 +899,12 @@ show_docker_group() {
     cut -d : -f 1; } | sed -n 's/^[A-Za-z0-9_]/member &/p' | sort -u
 }
 
-# The data directory containerd is set to, imported files included.
+# The data directory containerd is set to, imported files included. It is asked only where a file could say another than the
+# usual one; containerd 2.2 and newer import conf.d unasked.
 find_containerd_root() {
+  containerd_root=/var/lib/containerd
+  set -- /etc/containerd/conf.d/*.toml
+  if [ ! -e "$1" ] && ! grep -q -e '^[^#]*root' -e '^[^#]*imports' /etc/containerd/config.toml; then return; fi
   for words in "t $containerd config dump" "cat /etc/containerd/config.toml"; do
     # shellcheck disable=SC2086 # a command
     containerd_root=$($words | sed -n -e '/^[[:space:]]*\[/q' -e 's/^[[:space:]]*root[[:space:]]*=[[:space:]]*["'"'"']\([^"'"'"']*\).*$/\1/p' | tail -n 1)
@@ -1012,7 +1016,6 @@ show_kubelet_files() {
 
 # Files a TOML file imports: relative to itself, patterns allowed, the list may span lines.
 imported_files() {
-  [ -r "$1" ] || return 0
   sed 's/#.*$//' "$1" |
     sed -n -e '/^[[:space:]]*imports[[:space:]]*=/!d' -e ':more' -e '/\]/!{' -e 'N' -e 'b more' -e '}' -e 's/\].*$//' -e 'p' |
     tr "'," '"\n' | sed -n 's/^[^"]*"\([^"]*\)".*$/\1/p' |
@@ -1038,7 +1041,7 @@ show_runtime_files() {
   file /etc/containerd/config.toml
   file /etc/containerd/unshim-base-spec.json
   files_in /usr/local/sbin 'unshim-runtime-*'
-  each file "$(imported_files /etc/containerd/config.toml)"
+  if grep -q '^[^#]*imports' /etc/containerd/config.toml; then each file "$(imported_files /etc/containerd/config.toml)"; fi
   files_in /etc/containerd/conf.d '*.toml'
   each registry_files "$(registry_directories)"
   file /etc/crictl.yaml
