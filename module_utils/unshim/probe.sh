@@ -13,6 +13,7 @@ PACKAGES='containerd containerd.io runc docker.io docker-cli docker-ce docker-ce
 containernetworking-plugins cri-tools kubelet kubeadm kubernetes-cni containerd-ctr cni-plugins'
 UNITS='kubelet.service docker.service docker.socket containerd.service cri-docker.service cri-docker.socket
 cri-dockerd.service cri-dockerd.socket' # by these names in kubespray
+DAEMONS='kubelet dockerd cri-dockerd containerd'
 DOCKER_SOCKET=/var/run/docker.sock
 CONTENT_LIMIT=1048576 # bytes; a configuration file is smaller
 NEWLINE='
@@ -20,15 +21,30 @@ NEWLINE='
 
 # Call a function with each line of a text: each file "$paths"
 each() {
+  set -f
   IFS=$NEWLINE
   for each_line in $2; do
     unset IFS
+    set +f
     "$1" "$each_line"
   done
   unset IFS
+  set +f
 }
 
-print_file() { cat "$1"; }
+# Call a command with the lines of a text as arguments after its own; not at all if there are none: with_lines "$paths" cat
+with_lines() {
+  lines=$1
+  shift
+  own=$#
+  set -f
+  IFS=$NEWLINE
+  # shellcheck disable=SC2086 # one word per line
+  set -- "$@" $lines
+  unset IFS
+  set +f
+  [ $# = "$own" ] || "$@"
+}
 
 has() { command -v "$1" >/dev/null; }
 
@@ -61,9 +77,16 @@ serves() {
   esac
 }
 
+# Sets daemons to the directories in /proc of what has such a name; only these are looked at closely.
+find_daemons() {
+  # shellcheck disable=SC2086 # one -e per name
+  daemons=$(grep -s -l -F -x $(printf ' -e %s' $DAEMONS) /proc/[0-9]*/comm)
+}
+
 # The processes with this name, of this machine: those of its containers are left out.
 processes() {
-  for proc in /proc/[0-9]*; do
+  for proc in $daemons; do
+    proc=${proc%/comm}
     read -r comm <"$proc/comm" || continue
     [ "$comm" = "$1" ] || continue
     serves "$proc" || continue
@@ -77,9 +100,34 @@ processes() {
   done
 }
 
-# Systemd's word on a unit: unit_property docker.service ActiveState
+# Sets property to systemd's word on a unit, a value a line: unit_property docker.service ActiveState
 unit_property() {
-  printf '%s\n' "$units" | sed -n "/^@@unit $1\$/,/^\$/s/^$2=//p"
+  property=
+  [ -n "$units" ] || return 0
+  is_unit=
+  set -f
+  IFS=$NEWLINE
+  for unit_line in $units; do
+    case $unit_line in
+      "@@unit $1") is_unit=1 ;;
+      '@@unit '*) [ -z "$is_unit" ] || break ;;
+      "$2="*) [ -z "$is_unit" ] || property=$property${property:+$NEWLINE}${unit_line#*=} ;;
+    esac
+  done
+  unset IFS
+  set +f
+}
+
+# Sets pid to the process of a unit, else to the first that has the name: find_daemon docker.service dockerd
+find_daemon() {
+  unit_property "$1" MainPID
+  pid=$property
+  case $pid in
+    '' | 0)
+      pid=$(processes "$2")
+      pid=${pid%%"$NEWLINE"*}
+      ;;
+  esac
 }
 
 # The resource limits of a process: limits NAME PID
@@ -116,10 +164,32 @@ is_hidden() {
   [ -n "$above" ] && [ ! -x "$above" ]
 }
 
-# One file, once. With "metadata" its content stays on the node, and so does a private key's or kubeconfig's anyway.
+# Have a file shown, once. With "metadata" its content stays on the node, and so does a private key's or kubeconfig's anyway.
 file() {
   case $files_done in *"$NEWLINE$1$NEWLINE"*) return ;; esac
+  case $1 in *"$NEWLINE"*) return ;; esac
   files_done=$files_done$1$NEWLINE
+  if [ "$2" = metadata ]; then files_closed=$files_closed$1$NEWLINE; fi
+}
+
+# The files that file was called with. What takes a program is asked for all of them at once.
+show_files() {
+  files_there= # those that exist
+  files_open=  # those whose content may be shown
+  each find_file "$files_done"
+  stats=$(with_lines "$files_there" stat -L -c '%a %U %G %s %n' --)
+  secrets=$(with_lines "$files_open" grep -l -e 'PRIVATE KEY-----' -e 'client-key-data:' -e '^kind: Config$' --)
+  each show_file "$files_done"
+}
+
+find_file() {
+  [ -e "$1" ] || return 0
+  files_there=$files_there$1$NEWLINE
+  if [ ! -f "$1" ] || [ ! -r "$1" ]; then return; fi
+  case $NEWLINE$files_closed in *"$NEWLINE$1$NEWLINE"*) ;; *) files_open=$files_open$1$NEWLINE ;; esac
+}
+
+show_file() {
   printf '@@file %s\n' "$1"
   if [ -L "$1" ]; then
     printf 'link %s\n' "$(readlink -f "$1" || readlink "$1")"
@@ -128,7 +198,16 @@ file() {
     if is_hidden "$1"; then printf 'kind unreadable\n'; else printf 'kind missing\n'; fi
     return
   fi
-  meta=$(stat -L -c '%a %U %G %s' "$1") && printf 'stat %s\n' "$meta"
+  meta=${stats%%"$NEWLINE"*} # stat answered in the order of the files
+  case $meta in
+    *" $1")
+      stats=${stats#"$meta"}
+      stats=${stats#"$NEWLINE"}
+      meta=${meta%" $1"}
+      printf 'stat %s\n' "$meta"
+      ;;
+    *) meta= ;;
+  esac
   if [ -d "$1" ]; then
     printf 'kind directory\n'
   elif [ -S "$1" ]; then
@@ -137,13 +216,18 @@ file() {
     printf 'kind other\n'
   elif [ ! -r "$1" ]; then
     printf 'kind unreadable\n'
-  elif [ "$2" = metadata ] || grep -q -e 'PRIVATE KEY-----' -e 'client-key-data:' -e '^kind: Config$' "$1"; then
-    printf 'kind file\n'
-  elif [ "${meta##* }" -gt "$CONTENT_LIMIT" ]; then
-    printf 'kind file\n'
-    not_seen "$1: ${meta##* } bytes, more than a configuration file has"
   else
     printf 'kind file\n'
+    show_content "$1"
+  fi
+}
+
+show_content() {
+  case $files_open in "$1$NEWLINE"* | *"$NEWLINE$1$NEWLINE"*) ;; *) return ;; esac
+  case $NEWLINE$secrets$NEWLINE in *"$NEWLINE$1$NEWLINE"*) return ;; esac
+  if [ "${meta##* }" -gt "$CONTENT_LIMIT" ]; then
+    not_seen "$1: ${meta##* } bytes, more than a configuration file has"
+  else
     encode <"$1"
   fi
 }
@@ -199,40 +283,45 @@ login_files() {
 
 # The unit file and the drop-ins of a unit; those systemd has not read yet, too.
 unit_files() {
-  # shellcheck disable=SC2046 # systemd separates the paths by spaces
-  for path in $(unit_property "$1" FragmentPath) $(unit_property "$1" DropInPaths) "/etc/systemd/system/$1.d"/*.conf \
+  unit_property "$1" FragmentPath
+  fragment=$property
+  unit_property "$1" DropInPaths # systemd separates the paths by spaces
+  for path in $fragment $property "/etc/systemd/system/$1.d"/*.conf \
     "/run/systemd/system/$1.d"/*.conf; do
     if [ -e "$path" ]; then printf '%s\n' "$path"; fi
   done
   # A mask hides the unit's own file, which says what it was started with.
-  if [ "$(unit_property "$1" LoadState)" = masked ] && [ -e "/lib/systemd/system/$1" ]; then
+  unit_property "$1" LoadState
+  if [ "$property" = masked ] && [ -e "/lib/systemd/system/$1" ]; then
     printf '/lib/systemd/system/%s\n' "$1"
   fi
 }
 
-# EnvironmentFile= of a unit file, patterns expanded. The files need not be there.
+# EnvironmentFile= of unit files, patterns expanded. The files need not be there.
 environment_files() {
-  sed -n 's/^[[:space:]]*EnvironmentFile[[:space:]]*=[[:space:]]*-\{0,1\}//p' "$1" | tr -d "\"'\\r" |
+  sed -n 's/^[[:space:]]*EnvironmentFile[[:space:]]*=[[:space:]]*-\{0,1\}//p' "$@" | tr -d "\"'\\r" |
     while read -r pattern; do
       # shellcheck disable=SC2086 # the pattern must expand
       case $pattern in *%* | '') ;; *) printf '%s\n' $pattern ;; esac
     done
 }
 
+# shellcheck disable=SC2086 # the pattern must expand
+expanded() { printf '%s\n' ${1% (ignore_errors=*)}; }
+
 # The same as systemd has it, which knows what %H and its like stand for.
 loaded_environment_files() {
-  unit_property "$1" 'EnvironmentFiles\{0,1\}' | sed 's/ (ignore_errors=[a-z]*)$//' |
-    while read -r pattern; do
-      # shellcheck disable=SC2086 # the pattern must expand
-      printf '%s\n' $pattern
-    done
+  for name in EnvironmentFile EnvironmentFiles; do
+    unit_property "$1" "$name"
+    each expanded "$property"
+  done
 }
 
 # Every file that has a part in the kubelet's command line.
 kubelet_files() {
   paths=$(unit_files kubelet.service)
   printf '%s\n' "$paths" /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/kubelet
-  each environment_files "$paths"
+  with_lines "$(each readable "$paths")" environment_files
   loaded_environment_files kubelet.service
 }
 
@@ -242,13 +331,16 @@ arguments_of() {
   if [ -n "$1" ]; then
     tr '\n\0' ' \n' <"/proc/$1/cmdline"
   else
+    paths=$(each readable "$("$2")")
+    [ -n "$paths" ] || return 0
     # shellcheck disable=SC1003 # a backslash, then a quote
-    each print_file "$("$2")" | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/'
+    with_lines "$paths" cat | tr -s ' \t"\\'"'" '\n' | sed 's/^[A-Za-z_]*=--/--/'
   fi
 }
 
 # The value of a flag among such words, "" if not given: flag_in "$words" cni-bin-dir
 flag_in() {
+  case $NEWLINE$1$NEWLINE in *"$NEWLINE--$2="* | *"$NEWLINE--$2$NEWLINE"*) ;; *) return ;; esac
   printf '%s\n' "$1" | sed -n -e "s/^--$2=//p" -e "/^--$2\$/{n;p;}" | tail -n 1
 }
 
@@ -274,10 +366,15 @@ show_system() {
     fi
   done
   read -r init </proc/1/comm
+  container=
+  if [ -r /run/systemd/container ]; then read -r container </run/systemd/container; fi
+  user=$(id -u)
+  # shellcheck disable=SC2046 # three words
+  set -- $(uname -n -r -m)
   printf '@@system\n'
-  printf 'machine %s\nkernel %s\nhostname %s\n' "$(uname -m)" "$(uname -r)" "$(uname -n)"
-  printf 'init %s\nuid %s\ntime %s\n' "$init" "$(id -u)" "$(date +%s)"
-  printf 'container %s\n' "$(cat /run/systemd/container)"
+  printf 'machine %s\nkernel %s\nhostname %s\n' "$3" "$2" "$1"
+  printf 'init %s\nuid %s\ntime %s\n' "$init" "$user" "$(date +%s)"
+  printf 'container %s\n' "$container"
   printf 'python %s\npackage_manager %s\n' "${python#Python }" "$manager"
 }
 
@@ -298,7 +395,7 @@ show_kernel() {
   elif [ -d /sys/fs/cgroup/memory ] || [ -d /sys/fs/cgroup/cpu ]; then
     printf 'cgroup v1\n'
   fi
-  if grep -q '^nodev.overlay$' /proc/filesystems || grep -q '^overlay ' /proc/modules; then
+  if grep -s -q -e '^nodev.overlay$' -e '^overlay ' /proc/filesystems /proc/modules; then
     printf 'module overlay\n'
   else
     absent_module overlay
@@ -308,16 +405,23 @@ show_kernel() {
   else
     absent_module br_netfilter
   fi
-  if controllers=$(cat /sys/fs/cgroup/cgroup.controllers) || controllers=$(awk '$4 == 1 { print $1 }' /proc/cgroups); then
-    printf 'controllers %s\n' "$(printf '%s' "$controllers" | tr '\n' ' ')"
+  if controllers=$(cat /sys/fs/cgroup/cgroup.controllers) ||
+    controllers=$(awk '$4 == 1 { printf "%s%s", blank, $1; blank = " " }' /proc/cgroups); then
+    printf 'controllers %s\n' "$controllers"
   fi
-  for name in net/ipv4/ip_forward net/ipv4/conf/all/forwarding net/bridge/bridge-nf-call-iptables \
-    net/bridge/bridge-nf-call-ip6tables; do
-    # Not read: it takes byte by byte, which these files do not give.
-    if value=$(cat "/proc/sys/$name"); then
-      printf 'sysctl %s %s\n' "$(printf '%s' "$name" | tr / .)" "$value"
-    fi
+  # Not read: it takes byte by byte, which these files do not give.
+  each show_sysctl "$(grep -s '' /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/forwarding \
+    /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables)"
+}
+
+# A line of grep's, /proc/sys/net/ipv4/ip_forward:1, under the name that sysctl has for it.
+show_sysctl() {
+  name=${1%%:*}
+  name=${name##*/proc/sys/}
+  while :; do
+    case $name in */*) name=${name%%/*}.${name#*/} ;; *) break ;; esac
   done
+  printf 'sysctl %s %s\n' "$name" "${1#*:}"
 }
 
 find_units() {
@@ -348,14 +452,22 @@ find_units() {
   printf '%s\n' "$units"
 }
 
-# apt-cache, which would write its cache anew if that is out of date, and must not: then it works in memory.
+# Whether a cache of apt's is newer than everything it was made of: is_fresh CACHE FILE...
+is_fresh() { [ -f "$1" ] && [ -z "$(find "$@" -newer "$1")" ]; }
+
+# apt-cache, which would write its caches anew where they are out of date, and must not: those are hidden from it, and it
+# works in memory. The cache of the sources outlives an installation, and saves the reading of every list; descriptions are
+# only read to make a cache. Pattern-Only: a name with a dot that is no package would be searched for as a regular expression.
 apt_cache() {
-  cache=/var/cache/apt/pkgcache.bin
-  if [ -f "$cache" ] && [ -z "$(find /var/lib/dpkg/status /var/lib/apt/lists /etc/apt -newer "$cache")" ]; then
-    t apt-cache "$@"
+  caches=/var/cache/apt
+  if is_fresh "$caches/pkgcache.bin" /var/lib/dpkg/status /var/lib/apt/lists /etc/apt; then
+    :
+  elif is_fresh "$caches/srcpkgcache.bin" /var/lib/apt/lists /etc/apt; then
+    set -- -o Dir::Cache::pkgcache= "$@"
   else
-    t apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= "$@"
+    set -- -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o Acquire::Languages=none "$@"
   fi
+  t apt-cache -o APT::Cmd::Pattern-Only=true "$@"
 }
 
 # What dnf, yum or zypper would install, from the metadata that is there already. dnf and yum note every call in their
@@ -438,8 +550,8 @@ show_packages() {
 }
 
 find_kubelet() {
-  kubelet_pid=$(unit_property kubelet.service MainPID)
-  case $kubelet_pid in '' | 0) kubelet_pid=$(processes kubelet | head -n 1) ;; esac
+  find_daemon kubelet.service kubelet
+  kubelet_pid=$pid
   kubelet=$(program "$kubelet_pid" kubelet)
   kubelet_arguments=$(arguments_of "$kubelet_pid" kubelet_files)
 }
@@ -468,8 +580,8 @@ show_kubelet() {
 
 # The arguments of dockerd and the variables that decide how it reaches registries. A proxy's password may be among them.
 find_dockerd() {
-  dockerd_pid=$(unit_property docker.service MainPID)
-  case $dockerd_pid in '' | 0) dockerd_pid=$(processes dockerd | head -n 1) ;; esac
+  find_daemon docker.service dockerd
+  dockerd_pid=$pid
   daemon_json=
   [ -n "$dockerd_pid" ] || return
   daemon_json=$(tr '\n\0' ' \n' <"/proc/$dockerd_pid/cmdline" |
@@ -496,9 +608,14 @@ cri_dockerd_files() {
 
 # cri-dockerd has flags that dockershim's kubelet had itself: the CNI's directories, the sandbox image.
 find_cri_dockerd() {
-  cri_dockerd_pid=$(unit_property cri-docker.service MainPID)
-  case $cri_dockerd_pid in '' | 0) cri_dockerd_pid=$(unit_property cri-dockerd.service MainPID) ;; esac
-  case $cri_dockerd_pid in '' | 0) cri_dockerd_pid=$(processes cri-dockerd | head -n 1) ;; esac
+  unit_property cri-docker.service MainPID
+  cri_dockerd_pid=$property
+  case $cri_dockerd_pid in
+    '' | 0)
+      find_daemon cri-dockerd.service cri-dockerd
+      cri_dockerd_pid=$pid
+      ;;
+  esac
   cri_dockerd_arguments=$(arguments_of "$cri_dockerd_pid" cri_dockerd_files)
 }
 
@@ -517,8 +634,10 @@ find_docker_socket() {
 
 # True where a connection to Docker's socket cannot start it.
 docker_runs() {
-  case $(unit_property docker.service ActiveState) in active | reloading) return 0 ;; esac
-  [ "$(unit_property docker.socket ActiveState)" != active ] && [ -n "$(processes dockerd)" ]
+  unit_property docker.service ActiveState
+  case $property in active | reloading) return 0 ;; esac
+  unit_property docker.socket ActiveState
+  [ "$property" != active ] && [ -n "$(processes dockerd)" ]
 }
 
 # Sets info to what Docker says of itself, or reason to why it says nothing.
@@ -545,7 +664,9 @@ ask_docker() {
 }
 
 show_docker() {
-  docker_root=$(sed -n 's/^.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*$/\1/p' /etc/docker/daemon.json | head -n 1)
+  docker_root=
+  [ ! -r /etc/docker/daemon.json ] ||
+    docker_root=$(sed -n 's/^.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*$/\1/p' /etc/docker/daemon.json | head -n 1)
   [ -n "$docker_root" ] || docker_root=/var/lib/docker
   reason=
   info=
@@ -754,7 +875,7 @@ connected_to() {
 # of docker are left out.
 show_docker_clients() {
   [ -n "$dockerd_pid" ] || return
-  if [ "$(id -u)" != 0 ] || ! has ss || ! has nsenter || ! has awk; then
+  if [ "${user:=$(id -u)}" != 0 ] || ! has ss || ! has nsenter || ! has awk; then
     not_seen 'who is connected to the socket of Docker: that takes root, ss (iproute2) and nsenter (util-linux)'
     return
   fi
@@ -778,8 +899,12 @@ show_docker_group() {
     cut -d : -f 1; } | sed -n 's/^[A-Za-z0-9_]/member &/p' | sort -u
 }
 
-# The data directory containerd is set to, imported files included.
+# The data directory containerd is set to, imported files included. It is asked only where a file could say another than the
+# usual one; containerd 2.2 and newer import conf.d unasked.
 find_containerd_root() {
+  containerd_root=/var/lib/containerd
+  set -- /etc/containerd/conf.d/*.toml
+  if [ ! -e "$1" ] && ! grep -q -e '^[^#]*root' -e '^[^#]*imports' /etc/containerd/config.toml; then return; fi
   for words in "t $containerd config dump" "cat /etc/containerd/config.toml"; do
     # shellcheck disable=SC2086 # a command
     containerd_root=$($words | sed -n -e '/^[[:space:]]*\[/q' -e 's/^[[:space:]]*root[[:space:]]*=[[:space:]]*["'"'"']\([^"'"'"']*\).*$/\1/p' | tail -n 1)
@@ -789,14 +914,14 @@ find_containerd_root() {
 }
 
 show_containerd() {
-  pid=$(unit_property containerd.service MainPID)
-  case $pid in '' | 0) pid=$(processes containerd | head -n 1) ;; esac
+  find_daemon containerd.service containerd
   containerd=$(program "$pid" containerd)
   [ -n "$containerd" ] || return
   socket=$(sed -n '/^\[grpc\]/,/^\[/s/^[[:space:]]*address[[:space:]]*=[[:space:]]*["'"'"']\(.*\)["'"'"'].*$/\1/p' /etc/containerd/config.toml)
   [ -n "$socket" ] || socket=/run/containerd/containerd.sock
   limits containerd "$pid"
-  limits dockerd "$(processes dockerd | head -n 1)"
+  dockerd=$(processes dockerd)
+  limits dockerd "${dockerd%%"$NEWLINE"*}"
   if [ -n "$units" ]; then
     # The process' own soft limit of open files is no guide: Go programs raise theirs, and start others with the first.
     printf '@@unit-limits\n'
@@ -833,8 +958,11 @@ show_containerd() {
   done
 }
 
-# The value of a key wherever it stands in a JSON text: json_strings KEY
-json_strings() { tr '\n' ' ' | grep -o "\"$1\"[[:space:]]*:[[:space:]]*\"[^\"]*\"" | sed 's/^.*"\([^"]*\)"$/\1/'; }
+# The values of the keys that name programs, wherever they stand in a JSON text.
+json_programs() {
+  set -- '[[:space:]]*:[[:space:]]*"[^"]*"'
+  tr '\n' ' ' | grep -o -e "\"path\"$1" -e "\"runtimeType\"$1" -e "\"default-runtime\"$1" | sed 's/^.*"\([^"]*\)"$/\1/'
+}
 
 # One "PATH NAME" a line, "-" for PATH where there is no such program.
 locate() {
@@ -846,22 +974,20 @@ locate() {
 # The programs of container runtimes that Docker or containerd is told of.
 show_programs() {
   printf '@@programs\n'
+  [ -r /etc/docker/daemon.json ] || return 0
   each locate "$(
-    for key in path runtimeType default-runtime; do
-      { cat /etc/docker/daemon.json && printf '%s\n' "$info"; } | json_strings "$key"
-    done |
+    { cat /etc/docker/daemon.json && printf '%s\n' "$info"; } | json_programs |
       # Where a shim is named by its type, io.containerd.kata.v2 is containerd-shim-kata-v2.
       sed 's/^io\.containerd\.\([^.]*\)\.\([^.]*\)$/containerd-shim-\1-\2/' | sort -u
   )"
 }
 
-# A unit's own files and the environment files they name.
-unit_and_environment_files() {
-  file "$1"
-  each file "$(environment_files "$1")"
+# The units' own files and the environment files they name.
+show_unit_files() {
+  paths=$(for unit in $UNITS; do unit_files "$unit"; done)
+  each file "$paths"
+  each file "$(with_lines "$(each readable "$paths")" environment_files)"
 }
-
-show_unit_files() { each unit_and_environment_files "$(unit_files "$1")"; }
 
 show_kubelet_files() {
   each file "$(kubelet_files)"
@@ -871,10 +997,14 @@ show_kubelet_files() {
   directory=$(flag config-dir)
   if [ -n "$directory" ]; then files_in "$directory" '*.conf'; fi
   directory=$(flag pod-manifest-path)
-  [ -n "$directory" ] || directory=$(sed -n 's/^staticPodPath:[[:space:]]*//p' "${config:-/var/lib/kubelet/config.yaml}" | tr -d "\"'\r")
+  config=${config:-/var/lib/kubelet/config.yaml}
+  if [ -z "$directory" ] && [ -r "$config" ]; then
+    directory=$(sed -n 's/^staticPodPath:[[:space:]]*//p' "$config" | tr -d "\"'\r")
+  fi
   # As the kubelet does (pkg/kubelet/config/file.go): whatever it is called, a copy like "x.yaml.bak" included.
   files_in "${directory:-/etc/kubernetes/manifests}" '[!.]*'
-  for directory in $(printf '%s\n' /etc/cni/net.d "$(flag cni-conf-dir)" "$(shim_flag cni-conf-dir)" | sort -u); do
+  for directory in /etc/cni/net.d "$(flag cni-conf-dir)" "$(shim_flag cni-conf-dir)"; do
+    [ -n "$directory" ] || continue
     files_in "$directory" '*.conf'
     files_in "$directory" '*.conflist'
     files_in "$directory" '*.json'
@@ -899,6 +1029,7 @@ imported_files() {
 # Directories of hosts.toml files that containerd is configured with, besides the usual one.
 registry_directories() {
   printf '/etc/containerd/certs.d\n'
+  [ -r /etc/containerd/config.toml ] || return 0
   sed -n "s/^[[:space:]]*config_path[[:space:]]*=[[:space:]]*[\"']\([^\"']*\)[\"'].*$/\1/p" /etc/containerd/config.toml | tr : '\n'
 }
 
@@ -910,7 +1041,7 @@ show_runtime_files() {
   file /etc/containerd/config.toml
   file /etc/containerd/unshim-base-spec.json
   files_in /usr/local/sbin 'unshim-runtime-*'
-  each file "$(imported_files /etc/containerd/config.toml)"
+  if grep -q '^[^#]*imports' /etc/containerd/config.toml; then each file "$(imported_files /etc/containerd/config.toml)"; fi
   files_in /etc/containerd/conf.d '*.toml'
   each registry_files "$(registry_directories)"
   file /etc/crictl.yaml
@@ -924,38 +1055,128 @@ show_runtime_files() {
   if [ -e /var/lib/unshim/journal.json.previous ]; then file /var/lib/unshim/journal.json.previous; fi
 }
 
-# The file system a directory is on, or will be on once it is there.
-mount_of() {
+# Where a directory is, or will be once it is there.
+place_of() {
   existing=$1
   while [ ! -d "$existing" ]; do
     existing=${existing%/*}
     [ -n "$existing" ] || existing=/
   done
-  used=$(t df -Pk "$existing" | sed -n '$p')
-  [ -n "$used" ] || return
-  mounted_on=$(printf '%s\n' "$used" | sed 's/^.*[0-9]% *//')
-  type=$(grep -F " $mounted_on " /proc/mounts | sed -n '$p' | cut -d ' ' -f 3)
-  printf '@@mount %s\ntype %s\ndf %s\n' "$1" "$type" "$used"
-  if [ "$type" = xfs ]; then printf 'ftype %s\n' "$(t xfs_info "$mounted_on" | sed -n 's/^.*ftype=\([01]\).*$/\1/p')"; fi
-  if [ -n "$units" ] && has systemd-escape; then
-    printf 'mount-unit %s\n' "$(t systemctl show -p FragmentPath "$(systemd-escape -p --suffix=mount "$mounted_on")" | sed 's/^FragmentPath=//')"
-  fi
-  if grep -q "^[^ ]* $mounted_on [^ ]* ro[, ]" /proc/mounts; then printf 'read-only yes\n'; fi
+  printf '%s\n' "$existing"
 }
 
-# Mount points where a program's data could lie: neither the kernel's own nor those of containers and pods. A network's is
-# not asked for its size, for a server that is away would never answer.
-data_mounts() {
-  while read -r _ directory type _; do
-    case $directory in
-      "$docker_root"/* | /var/lib/containerd/* | "${containerd_root:-/var/lib/containerd}"/* | /var/lib/kubelet/* | /var/lib/docker/*) continue ;;
-      /proc/* | /sys/* | /dev/* | *\\*) continue ;;
+# A line of df per line of a text, "-" where it has none.
+sizes_of() {
+  sizes=$(with_lines "$1" t df -Pk | sed 1d)
+  # Where one has none, df leaves out its line.
+  [ "$(with_lines "$sizes" number_of)" = "$(with_lines "$1" number_of)" ] || sizes=$(each size_of "$1")
+  printf '%s\n' "$sizes"
+}
+
+number_of() { printf '%s' $#; }
+
+size_of() {
+  used=$(t df -Pk "$1" | sed -n '$p')
+  printf '%s\n' "${used:--}"
+}
+
+# Sets mounted_on to the last word of a line of df.
+mount_point() {
+  mounted_on=${1##*[0-9]%}
+  mounted_on=${mounted_on#"${mounted_on%%[! ]*}"}
+}
+
+add_mount_point() {
+  mount_point "$1"
+  case $mounted_on in / | -) return ;; esac
+  case $NEWLINE$mount_points in *"$NEWLINE$mounted_on$NEWLINE"*) ;; *) mount_points=$mount_points$mounted_on$NEWLINE ;; esac
+}
+
+# Sets mount_units to the mount points that some lines of df name, each before its unit's file, if it has one.
+find_mount_units() {
+  mount_units=
+  if [ -z "$units" ] || ! has systemd-escape; then return; fi
+  mount_points=
+  each add_mount_point "$1"
+  # shellcheck disable=SC2046 # systemd separates the names by spaces
+  set -- $(with_lines "$mount_points" systemd-escape -p --suffix=mount)
+  [ $# != 0 ] || return 0
+  shown=$(t systemctl show --no-pager -p Id -p FragmentPath -- "$@") # Id comes first
+  set -f
+  IFS=$NEWLINE
+  for point in $mount_points; do
+    for line in $shown; do
+      case $line in
+        Id=*) name=${line#Id=} ;;
+        FragmentPath=*) [ "$name" != "$1" ] || mount_units=$mount_units$NEWLINE$point\ ${line#FragmentPath=}$NEWLINE ;;
+      esac
+    done
+    shift
+  done
+  unset IFS
+  set +f
+}
+
+# The unit's file behind a mount point: mount_unit /srv
+mount_unit() {
+  case $mount_units in *"$NEWLINE$1 "*) ;; *) return ;; esac
+  unit=${mount_units#*"$NEWLINE$1 "}
+  printf '%s' "${unit%%"$NEWLINE"*}"
+}
+
+# Sets what there is to know of a mount point, from /proc/mounts and the programs of its file system.
+find_mount() {
+  type=
+  details=
+  read_only=
+  set -f
+  IFS=$NEWLINE
+  for mount in $mounts; do
+    case $mount in
+      *" $1 "*)
+        type=${mount#* }
+        type=${type#* }
+        options=${type#* }
+        type=${type%% *}
+        case $mount in "${mount%% *} $1 "*) case $options in ro[,\ ]*) read_only=${NEWLINE}read-only\ yes ;; esac ;; esac
+        ;;
     esac
-    case $type in
-      nfs* | cifs | smb* | ceph | glusterfs | lustre | 9p | fuse.*) printf '@@mount %s\ntype %s\n' "$directory" "$type" ;;
-      ext[234] | xfs | btrfs | zfs | f2fs | jfs | reiserfs | bcachefs | tmpfs | overlay) if [ -d "$directory" ]; then mount_of "$directory"; fi ;;
-    esac
-  done </proc/mounts
+  done
+  unset IFS
+  set +f
+  if [ "$type" = xfs ]; then details=${NEWLINE}ftype\ $(t xfs_info "$1" | sed -n 's/^.*ftype=\([01]\).*$/\1/p'); fi
+  if [ -n "$units" ] && has systemd-escape; then details=$details${NEWLINE}mount-unit\ $(mount_unit "$1"); fi
+  details=$details$read_only
+}
+
+# The file system a directory is on: show_mount DIRECTORY LINE-OF-DF
+show_mount() {
+  [ "$2" != - ] || return 0
+  mount_point "$2"
+  if [ "$mounted_on" != "$known_mount" ]; then
+    find_mount "$mounted_on"
+    known_mount=$mounted_on
+  fi
+  printf '@@mount %s\ntype %s\ndf %s%s\n' "$1" "$type" "$2" "$details"
+}
+
+# Adds to data_mounts where a program's data could lie: neither the kernel's own nor those of containers and pods. A network's
+# is not asked for its size, for a server that is away would never answer.
+find_data_mount() {
+  directory=${1#* }
+  type=${directory#* }
+  directory=${directory%% *}
+  type=${type%% *}
+  case $directory in
+    "$docker_root"/* | /var/lib/containerd/* | "${containerd_root:-/var/lib/containerd}"/* | /var/lib/kubelet/* | /var/lib/docker/*) return ;;
+    /proc/* | /sys/* | /dev/* | *\\*) return ;;
+  esac
+  case $type in
+    nfs* | cifs | smb* | ceph | glusterfs | lustre | 9p | fuse.*) printf '@@mount %s\ntype %s\n' "$directory" "$type" ;;
+    ext[234] | xfs | btrfs | zfs | f2fs | jfs | reiserfs | bcachefs | tmpfs | overlay)
+      if [ -d "$directory" ]; then data_mounts=$data_mounts$NEWLINE$directory; fi
+      ;;
+  esac
 }
 
 # The node's addresses that others know it by: those of bridges, tunnels and services are not among them.
@@ -977,10 +1198,25 @@ show_addresses() {
 }
 
 show_mounts() {
-  for directory in "$docker_root" "${containerd_root:-/var/lib/containerd}" /var/lib/containerd /var/lib/kubelet / /var/lib/unshim; do
-    mount_of "$directory"
+  mounts=$(cat /proc/mounts)
+  data_mounts=
+  each find_data_mount "$mounts"
+  directories=$(printf '%s\n' "$docker_root" "${containerd_root:-/var/lib/containerd}" /var/lib/containerd /var/lib/kubelet / \
+    /var/lib/unshim)$data_mounts
+  sizes=$(sizes_of "$(each place_of "$directories")")
+  find_mount_units "$sizes"
+  known_mount=
+  set -f
+  IFS=$NEWLINE
+  # shellcheck disable=SC2086 # one word per line
+  set -- $sizes
+  for directory in $directories; do
+    unset IFS
+    show_mount "$directory" "$1"
+    shift
   done
-  data_mounts
+  unset IFS
+  set +f
 }
 
 cni_plugins() {
@@ -999,7 +1235,7 @@ existing_directory() {
 
 # What would keep root from replacing a file that was looked at, and the directories new files could come into.
 show_obstacles() {
-  [ "$(id -u)" = 0 ] || return
+  [ "${user:=$(id -u)}" = 0 ] || return
   printf '@@obstacles\n'
   IFS=$NEWLINE
   # shellcheck disable=SC2086 # one word per line
@@ -1032,8 +1268,10 @@ show_obstacles() {
 }
 
 show_cni_plugins() {
-  each cni_plugins "$(printf '%s\n' /opt/cni/bin /usr/lib/cni /usr/libexec/cni "$(flag cni-bin-dir | tr , '\n')" \
-    "$(shim_flag cni-bin-dir | tr , '\n')" | sort -u)"
+  directories=$(printf '%s\n' /opt/cni/bin /usr/lib/cni /usr/libexec/cni)
+  given=$(flag cni-bin-dir),$(shim_flag cni-bin-dir)
+  [ "$given" = , ] || directories=$(printf '%s\n' "$directories" "$given" | tr , '\n' | sort -u)
+  each cni_plugins "$directories"
 }
 
 main() {
@@ -1043,12 +1281,14 @@ main() {
   UNSHIM_PROBE=1 # by this the calls of docker of one probe are known to another
   export LC_ALL PATH UNSHIM_PROBE
   files_done=$NEWLINE
+  files_closed=
   printf '@@unshim-probe 1\n'
   find_timeout
   wait_for_modules
   show_system
   show_kernel
   find_units
+  find_daemons
   show_packages
   show_archives
   find_kubelet
@@ -1065,8 +1305,9 @@ main() {
   show_containerd
   show_programs
   show_kubelet_files
-  for unit in $UNITS; do show_unit_files "$unit"; done
+  show_unit_files
   show_runtime_files
+  show_files
   show_addresses
   show_mounts
   show_obstacles

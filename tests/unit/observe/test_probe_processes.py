@@ -12,7 +12,7 @@ from unshim import observe
 
 def processes(name):
     script = observe.probe_script()
-    script = script[: script.rindex("main <")] + f"unset IFS; processes {name}\n"
+    script = script[: script.rindex("main <")] + f"unset IFS; DAEMONS={name}; find_daemons; processes {name}\n"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30, check=True)
     return [int(pid) for pid in done.stdout.split()]
 

@@ -103,7 +103,7 @@ def call(snippet, before=lambda script: script, user=None):
 
 def look_at(path, **how):
     """The facts of one file, by way of the script and the parser."""
-    text = call(f"printf '@@unshim-probe 1\\n'; file {quote(str(path))}; printf '@@unshim-probe-end\\n'", **how)
+    text = call(f"printf '@@unshim-probe 1\\n'; file {quote(str(path))}; show_files; printf '@@unshim-probe-end\\n'", **how)
     facts = observe.parse(text)
     return facts.files[str(path)], facts.not_seen
 
@@ -199,7 +199,7 @@ def test_every_static_pod_is_read_whatever_its_file_is_called(tmp_path):
     for name in ("a.yaml", "b.yml", "c.yaml.bak", ".hidden.yaml"):
         (tmp_path / name).write_text("kind: Pod\n")
     snippet = f"kubelet_files() {{ :; }}; kubelet_arguments='--pod-manifest-path={tmp_path}'; show_kubelet_files"
-    text = call(f"printf '@@unshim-probe 1\\n'; {snippet}; printf '@@unshim-probe-end\\n'")
+    text = call(f"printf '@@unshim-probe 1\\n'; {snippet}; show_files; printf '@@unshim-probe-end\\n'")
     seen = [path for path in observe.parse(text).files if path.startswith(str(tmp_path))]
     assert sorted(seen) == [f"{tmp_path}/{name}" for name in ("a.yaml", "b.yml", "c.yaml.bak")]
 
@@ -227,7 +227,7 @@ LOGIN_FILES = {
 def test_of_registry_logins_only_the_registries_leave_the_node(tmp_path, content, names):
     path = tmp_path / "config.json"
     path.write_text(content)
-    text = call(f"printf '@@unshim-probe 1\\n'; logins {path}; printf '@@unshim-probe-end\\n'")
+    text = call(f"printf '@@unshim-probe 1\\n'; logins {path}; show_files; printf '@@unshim-probe-end\\n'")
     assert "secret" not in text.replace(str(tmp_path), "")
     facts = observe.parse(text)
     assert facts.registry_logins == {str(path): names}
@@ -306,7 +306,7 @@ def test_processes_of_containers_are_not_this_machines():
                 assert parent.poll() is None
             while Path(f"/proc/{nested[0]}/comm").read_text() != "sleep\n":
                 assert parent.poll() is None
-            found = call("processes sleep").split()
+            found = call("DAEMONS=sleep; find_daemons; processes sleep").split()
         finally:
             ours.kill()
             parent.kill()
