@@ -469,7 +469,7 @@ def _shown(text, secret):
 
 
 def _number(name, kind, path):
-    if name.isdigit():
+    if name.isdecimal():
         return int(name)
     number = 0 if name == "root" else number_of(name, kind)
     if number is None:

@@ -310,7 +310,7 @@ def _quoted(text):
 
 
 def _processes():
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
 def _arguments(pid):
