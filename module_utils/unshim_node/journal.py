@@ -464,7 +464,9 @@ class Journal(object):
         )
 
     def _lock_here(self):
-        descriptor = os.open(os.path.join(self.root, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(
+            os.path.join(self.root, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
         deadline = time.monotonic() + LOCK_WAIT
         while True:
             try:
