@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from . import redaction
+
 JOURNAL = "/var/lib/unshim/journal.json"
 LAST = 253402300799  # s; the end of the year 9999
 
@@ -101,7 +103,9 @@ def render(node: str, text: str | None) -> str:
         else []
     )
     for step_ in failed:
-        lines.append(f"  failed: {step_.get('name', '?')}: {step_.get('message', '')}".rstrip())
+        # What a program said may have a password in it.
+        message = redaction.redact(str(step_.get("message") or ""))
+        lines.append(f"  failed: {step_.get('name', '?')}: {message}".rstrip())
     outage = out_of_service(found)
     if outage is not None:
         lines.append(f"  out of service for {duration(outage)}")
