@@ -124,7 +124,7 @@ def shims():
     """Return the process ids of containerd's shims for Kubernetes' pods: they outlive containerd."""
     found = []
     for pid in os.listdir("/proc"):
-        if pid.isdigit():
+        if pid.isdecimal():
             try:
                 with open("/proc/%s/cmdline" % pid, "rb") as stream:
                     words = stream.read().split(b"\0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -141,7 +142,7 @@ def runtime_gate(identity: str, runtime: str) -> Gate:
 def limit_gate(output: str) -> Gate:
     """Judge the memory limit that the container's own cgroup shows."""
     text = output.strip()
-    if not text.isdigit():
+    if not re.fullmatch(r"[0-9]{1,20}", text):
         return Gate(
             "limits",
             None if text in ("", "unseen") else False,

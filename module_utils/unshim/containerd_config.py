@@ -68,6 +68,8 @@ def parse(existing: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         raise ConfigError(f"it is not valid TOML: {error}", int(place[1]) if place else 0) from None
+    except (RecursionError, ValueError) as error:  # nested without end, a number of more digits than Python reads
+        raise ConfigError(f"it cannot be read: {error}") from None
 
 
 def schema(data: dict[str, Any]) -> int:
@@ -324,8 +326,8 @@ def edited(text: str, rows: Iterable[tuple[tuple[str, ...], Any]]) -> str:
     if expected == data:
         return text
     newline = "\r\n" if "\r\n" in text else "\n"
-    document = tomlkit.parse(text.replace("\r\n", "\n"))
     try:
+        document = tomlkit.parse(text.replace("\r\n", "\n"))
         for keys, value in rows:
             _set(document, keys, value)
         rendered = tomlkit.dumps(document)

@@ -51,6 +51,8 @@ def read_daemon_json(text: str) -> DaemonJson:
         raise DaemonJsonError(error.msg, error.lineno, error.colno) from None
     except RecursionError:
         raise DaemonJsonError("it is nested too deeply") from None
+    except ValueError as error:  # a number of more digits than Python reads
+        raise DaemonJsonError(str(error)) from None
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     twice = []

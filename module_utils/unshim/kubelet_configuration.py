@@ -71,6 +71,8 @@ def set_values(text: str, wanted: Mapping[str, str | int]) -> str:
     is_json = bool(getattr(node, "flow_style", False))
     edits: list[tuple[int, int, str]] = []
     there: set[str] = set()
+    if not isinstance(node, yaml.MappingNode):
+        node = None  # "null", or nothing but comments
     for key, value in node.value if node is not None else ():
         if key.value in changes:
             there.add(key.value)

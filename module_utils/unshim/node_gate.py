@@ -262,7 +262,7 @@ def cgroup_gate(text: str) -> Gate:
     are restarted again and again hours later (kubernetes issue 111776, containerd issue 7276).
     """
     fields = [line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2]
-    paths = [path for number, _, path in fields if number.isdigit() and path.startswith("/")]
+    paths = [path for number, _, path in fields if number.isdecimal() and path.startswith("/")]
     if not paths:
         return Gate("cgroup", None, f"/proc/1/cgroup could not be read: {text.strip()[:200] or 'empty'}")
     for path in paths:

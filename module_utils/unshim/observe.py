@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterable
@@ -62,7 +63,7 @@ def parse(text: str) -> Facts:
     sections = split(text)
     try:
         return _facts(sections)
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ProbeError(f"the probe's output was damaged on its way ({error!r}): run again") from error
 
 
@@ -71,7 +72,7 @@ def _facts(sections: list[Section]) -> Facts:
     return Facts(
         hostname=system.get("hostname", ""),
         uid=int(system.get("uid") or -1),
-        time=float(system.get("time") or 0),
+        time=_time(system.get("time", "")),
         os=_operating_system(_first(sections, "os-release"), system),
         kernel=_kernel(_first(sections, "kernel")),
         units={section.argument: _unit(section) for section in _all(sections, "unit")},
@@ -104,6 +105,13 @@ def _all(sections: Iterable[Section], name: str) -> list[Section]:
 def _first(sections: Iterable[Section], name: str) -> Section:
     """The section of this name, an empty one if the probe left it out."""
     return next((section for section in sections if section.name == name), Section(name))
+
+
+def _time(text: str) -> float:
+    seconds = float(text or 0)
+    if not math.isfinite(seconds):
+        raise ValueError(f"its time is {text}")
+    return seconds
 
 
 def _operating_system(release: Section, system: dict[str, str]) -> OperatingSystem:
@@ -252,10 +260,37 @@ def _records(section: Section) -> list[dict[str, Any]]:
     records = []
     for line in section.lines:
         try:
-            records.append(json.loads(line))
-        except ValueError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             continue
+        if isinstance(record, dict):
+            records.append(record)
     return records
+
+
+def _text(value: Any) -> str:
+    """A text of Docker's; null is an empty one. What is of another type was damaged, or is of a Docker not known yet."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"a text is {type(value).__name__}")
+    return value or ""
+
+
+def _number(value: Any) -> int:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise TypeError(f"a number is {type(value).__name__}")
+    return value or 0
+
+
+def _list(value: Any) -> tuple[str, ...]:
+    if value is not None and not isinstance(value, list):
+        raise TypeError(f"a list is {type(value).__name__}")
+    return tuple(_text(one) for one in value or ())
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise TypeError(f"an object is {type(value).__name__}")
+    return value or {}
 
 
 def _docker(sections: list[Section]) -> Docker:
@@ -278,15 +313,15 @@ def _docker(sections: list[Section]) -> Docker:
     return Docker(
         installed=True,
         answers=True,
-        version=info["version"] or "",
-        root=info["root"] or "",
-        storage_driver=info["storage_driver"] or "",
-        cgroup_driver=info["cgroup_driver"] or "",
-        default_runtime=info["default_runtime"] or "",
-        runtimes=tuple(sorted(info["runtimes"] or {})),
+        version=_text(info["version"]),
+        root=_text(info["root"]),
+        storage_driver=_text(info["storage_driver"]),
+        cgroup_driver=_text(info["cgroup_driver"]),
+        default_runtime=_text(info["default_runtime"]),
+        runtimes=tuple(sorted(_object(info["runtimes"]))),
         runtime_programs={
             name: runtime["path"]
-            for name, runtime in sorted((info["runtimes"] or {}).items())
+            for name, runtime in sorted(_object(info["runtimes"]).items())
             if isinstance(runtime, dict) and isinstance(runtime.get("path"), str)
         },
         live_restore=bool(info["live_restore"]),
@@ -304,9 +339,9 @@ def _registries(info: dict[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str
     config = info.get("registry")
     if not isinstance(config, dict):
         return None, None
-    indexes = config.get("IndexConfigs") or {}
-    insecure = [name for name, index in indexes.items() if not index.get("Secure", True)]
-    return tuple(config.get("Mirrors") or ()), (*(config.get("InsecureRegistryCIDRs") or ()), *insecure)
+    indexes = _object(config.get("IndexConfigs"))
+    insecure = [name for name, index in indexes.items() if not _object(index).get("Secure", True)]
+    return _list(config.get("Mirrors")), (*_list(config.get("InsecureRegistryCIDRs")), *insecure)
 
 
 def _docker_version(line: str) -> str:
@@ -316,24 +351,24 @@ def _docker_version(line: str) -> str:
 
 
 def _container(record: dict[str, Any]) -> Container:
-    labels = record["labels"] or {}
+    labels = _object(record["labels"])
     return Container(
-        id=record["id"],
-        name=record["name"].removeprefix("/"),
-        image=record["image"] or "",
+        id=_text(record["id"]),
+        name=_text(record["name"]).removeprefix("/"),
+        image=_text(record["image"]),
         running=bool(record["running"]),
-        started_at=record["started_at"] or "",
-        pid=record["pid"] or 0,
-        labels={name: value for name, value in sorted(labels.items()) if not name.startswith(_ANNOTATION_LABEL)},
+        started_at=_text(record["started_at"]),
+        pid=_number(record["pid"]),
+        labels={name: _text(value) for name, value in sorted(labels.items()) if not name.startswith(_ANNOTATION_LABEL)},
     )
 
 
 def _image(record: dict[str, Any]) -> Image:
     return Image(
-        id=record["id"],
-        tags=tuple(record["tags"] or ()),
-        digests=tuple(record["digests"] or ()),
-        size=record["size"] or 0,
+        id=_text(record["id"]),
+        tags=_list(record["tags"]),
+        digests=_list(record["digests"]),
+        size=_number(record["size"]),
     )
 
 

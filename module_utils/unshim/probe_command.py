@@ -13,6 +13,7 @@ import binascii
 import gzip
 import re
 import shlex
+import zlib
 
 from .sections import ProbeError
 
@@ -20,6 +21,7 @@ from .sections import ProbeError
 NO_UNPACKER = "@@unshim-no-unpacker"
 PACKED = "@@unshim-packed"
 PACKED_END = "@@unshim-packed-end"
+LONGEST = 64 << 20  # bytes of a probe's output; the largest recorded one has 50 kB
 
 
 def _unpack(script: str) -> str:
@@ -69,8 +71,12 @@ def unpacked(text: str) -> str:
     if not match[2]:
         raise ProbeError("the probe's output was cut off: run again")
     try:
-        return gzip.decompress(base64.b64decode(match[1].replace("\n", ""), validate=True)).decode(
-            "utf-8", "surrogateescape"
-        )
-    except (binascii.Error, OSError, EOFError, ValueError) as error:
+        content = base64.b64decode(match[1].replace("\n", ""), validate=True)
+        packed = zlib.decompressobj(zlib.MAX_WBITS | 16)  # of gzip
+        data = packed.decompress(content, LONGEST)
+    except (binascii.Error, zlib.error, ValueError) as error:
         raise ProbeError(f"the probe's output was damaged on its way: {error}") from error
+    if content and not packed.eof:
+        reason = f"it has more than {LONGEST >> 20} MB" if packed.unconsumed_tail else "it ends early"
+        raise ProbeError(f"the probe's output was damaged on its way: {reason}")
+    return data.decode("utf-8", "surrogateescape")

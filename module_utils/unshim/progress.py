@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import redaction
 from .report_text import clock, visible
 from .timeline import duration
 
@@ -90,7 +91,7 @@ class Board:
         """Note that a task failed and nobody was asked to ignore it; a rescue may still come."""
         if host not in self.nodes:
             return []
-        text = " ".join(visible(message).split())
+        text = _said(message)
         if self.nodes[host].stage in ("blocked", "restored"):
             # The end of a node that is accounted for: it says again why.
             self.nodes[host].note = text
@@ -102,7 +103,7 @@ class Board:
     def lost(self, host: str, message: str, now: float) -> list[Event]:
         """Note that a host cannot be reached."""
         moved = self._move(host, "lost", now)
-        self.nodes[host].note = " ".join(visible(message).split())
+        self.nodes[host].note = _said(message)
         return moved
 
     def end(self, now: float) -> list[Event]:
@@ -158,6 +159,11 @@ class Board:
 
     def _event(self, kind: str, now: float, **more: Any) -> Event:
         return {"format": FORMAT, "time": round(now, 3), "event": kind, **more}
+
+
+def _said(message: str) -> str:
+    """Return a message on one line, without what a terminal would act upon and without passwords."""
+    return " ".join(visible(redaction.redact(message)).split())
 
 
 def plain(event: Event) -> str:

@@ -30,6 +30,9 @@ _LOOKS_SECRET = (
     (re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"), HIDDEN),  # kubeadm's bootstrap token
     (re.compile(r"\bLS0tLS1CRUdJTi[A-Za-z0-9+/=]{40,}"), HIDDEN),  # a PEM block in base64, as in a kubeconfig
 )
+# docker login -p WORD, and USER:WORD for curl, ctr, crictl, skopeo.
+_LOGIN = re.compile(r"""(?i)(\blogin\b[^\n|;&]*?\s(?:-p|--password)[ =]+)("[^"\n]*"|'[^'\n]*'|[^\s"'`,;]+)""")
+_USER = re.compile(r"""(?i)(\s(?:-u|--user|--creds|--src-creds|--dest-creds)[ =]+["']?[^\s:"'/]+:)([^\s"'`,;]+)""")
 _SECRET_KEY = re.compile(rf"(?i)^(?:{_NAME}|auths?)$")
 _HARMLESS = re.compile(r"(?i)^(?:true|false|null|none|\d{1,5}|/.*|\*+)$")
 
@@ -53,6 +56,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern, instead in _LOOKS_SECRET:
         text = pattern.sub(instead, text)
     text = _PAIR.sub(_without_value, redacted(text))
+    for pattern in (_LOGIN, _USER):
+        text = pattern.sub(_without_value, text)
     return _BARE_USERINFO.sub(rf"\1{HIDDEN}@", text)
 
 
@@ -64,6 +69,8 @@ def redact_data(data: Any, secrets: Iterable[str] = ()) -> Any:
     secrets = tuple(secrets)
     if isinstance(data, dict):
         hide = {"before", "after", "content"} if data.get("secret") is True else set()
+        if isinstance(data.get("name"), str) and _SECRET_KEY.match(data["name"]):
+            hide.add("value")  # a variable of a container
         return {
             str(key): HIDDEN
             if value and (key in hide or (_SECRET_KEY.match(str(key)) and isinstance(value, str)))

@@ -34,7 +34,10 @@ def read(scanned: Any) -> tuple[WorkloadFinding, ...]:
         raise FindingsError(f"A result of the scan of form {scanned.get('form')!r} cannot be read; only form 1 can.")
     found = []
     for part in ("findings", "allowed"):
-        for number, entry in enumerate(scanned.get(part) or ()):
+        entries = scanned.get(part) or []
+        if not isinstance(entries, list):
+            raise FindingsError(f"This is no result of the scan of workloads: {part} is no list.")
+        for number, entry in enumerate(entries):
             try:
                 finding = records.from_data(WorkloadFinding, entry)
             except Exception as error:  # noqa: BLE001 - cattrs wraps what a field's type raises, whatever that is

@@ -114,9 +114,9 @@ def _out_of_service(happened: list[tuple[float, str]]) -> float | None:
 def _first_step(steps: list[Json], stage: str) -> float | None:
     return min(
         (
-            float(step["started"])
+            started
             for step in steps
-            if step.get("stage") == stage and isinstance(step.get("started"), int | float)
+            if step.get("stage") == stage and (started := timeline.moment(step.get("started"))) is not None
         ),
         default=None,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -76,7 +77,7 @@ def result(output: Iterable[str], errors: Iterable[str]) -> tuple[int, str, str]
     """
     lines, said = list(output), list(errors)
     code = next((line for line in reversed(lines) if line.startswith(RETURNED)), "")
-    if not code or not code.removeprefix(RETURNED).strip().isdigit():
+    if not code or not re.fullmatch(r"\s*[0-9]{1,9}\s*", code.removeprefix(RETURNED)):
         told = " ".join(" ".join(line for line in said if ERRORS not in line).replace("unshim:", "").split())
         raise NoAnswer(told[-300:] or "the connection broke before the command had ended")
     begin = next((number for number, line in enumerate(said) if line.endswith(ERRORS)), -1)

@@ -6,7 +6,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from . import redaction
+
 JOURNAL = "/var/lib/unshim/journal.json"
+LAST = 253402300799  # s; the end of the year 9999
 
 
 def read(text: str | None) -> dict[str, Any]:
@@ -20,16 +23,20 @@ def read(text: str | None) -> dict[str, Any]:
 
 def events(journal: dict[str, Any]) -> list[tuple[float, str]]:
     """Return (time, event) in order of time; entries of another shape are left out."""
-    found = []
+    found: list[tuple[float, str]] = []
     entries = journal.get("timeline")
     for entry in entries if isinstance(entries, list) else []:
-        if (
-            isinstance(entry, dict)
-            and isinstance(entry.get("time"), int | float)
-            and isinstance(entry.get("event"), str)
-        ):
-            found.append((float(entry["time"]), entry["event"].replace("_", " ")))
+        time = moment(entry.get("time")) if isinstance(entry, dict) else None
+        if time is not None and isinstance(entry.get("event"), str):
+            found.append((time, entry["event"].replace("_", " ")))
     return sorted(found, key=lambda item: item[0])
+
+
+def moment(value: Any) -> float | None:
+    """Return a Unix time out of a journal as one, None if no calendar has it."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LAST:
+        return None
+    return float(value)
 
 
 def duration(seconds: float) -> str:
@@ -96,7 +103,9 @@ def render(node: str, text: str | None) -> str:
         else []
     )
     for step_ in failed:
-        lines.append(f"  failed: {step_.get('name', '?')}: {step_.get('message', '')}".rstrip())
+        # What a program said may have a password in it.
+        message = redaction.redact(str(step_.get("message") or ""))
+        lines.append(f"  failed: {step_.get('name', '?')}: {message}".rstrip())
     outage = out_of_service(found)
     if outage is not None:
         lines.append(f"  out of service for {duration(outage)}")

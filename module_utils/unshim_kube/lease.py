@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import socket
 import time
 import uuid
@@ -120,7 +121,7 @@ def _holder(lease: dict[str, Any]) -> Holder | None:
     return Holder(
         name=name,
         controller=(meta.get("annotations") or {}).get(CONTROLLER_ANNOTATION, ""),
-        pid=int(pid) if pid.isdigit() else 0,
+        pid=int(pid) if re.fullmatch(r"[0-9]{1,9}", pid) else 0,
         acquired=_seconds(spec.get("acquireTime")),
         renewed=_seconds(spec.get("renewTime")),
         version=meta.get("resourceVersion", ""),

@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import os
+import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 from . import commands, docker_engine
@@ -57,15 +58,20 @@ def parse_cached(text: str, path: str = "", fallback: Optional[Attachment] = Non
         if data.get("kind") != CACHE_KIND:
             raise ValueError("its kind is %r, not %r" % (data.get("kind"), CACHE_KIND))
         config = json.loads(base64.b64decode(data["config"]).decode("utf-8"))
+        for plugin in config.get("plugins", [config]):
+            if not isinstance(plugin.get("type", ""), str) or not isinstance(plugin.get("capabilities") or {}, dict):
+                raise TypeError("a plugin in its config is none")
+        if not isinstance(config.get("cniVersion") or "", str):
+            raise TypeError("its config's cniVersion is no text")
         return Attachment(
             config=config,
             interface=data.get("ifName") or DEFAULT_INTERFACE,
-            arguments=[list(pair) for pair in data.get("cniArgs") or []],
+            arguments=[[name, value] for name, value in data.get("cniArgs") or []],
             capabilities=dict(data.get("capabilityArgs") or {}),
             result=data.get("result"),
             cache_file=path,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
         raise NodeError("The CNI cache file %s cannot be used: %s." % (path, error)) from error
 
 
@@ -82,7 +88,7 @@ def checkpointed_ports(text: str) -> List[Dict[str, Any]]:
             for mapping in json.loads(text)["data"].get("port_mappings") or []
             if mapping.get("host_port")
         ]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
 
 
@@ -141,12 +147,12 @@ def failure(out: str, err: str) -> str:
     try:
         data = json.loads(out)
         return ": ".join(part for part in (str(data["msg"]), str(data.get("details") or "")) if part)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return commands.last_lines(err) or commands.last_lines(out) or "it printed nothing"
 
 
 def _at_least(version, minimum):
-    numbers = [int(part) for part in version.split("-")[0].split(".") if part.isdigit()]
+    numbers = [int(part) for part in version.split("-")[0].split(".") if re.match(r"[0-9]{1,9}$", part)]
     return tuple(numbers) >= minimum
 
 

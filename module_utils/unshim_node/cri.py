@@ -6,6 +6,7 @@ numbers for everything used here.
 
 import contextlib
 import errno
+import functools
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
@@ -47,6 +48,22 @@ class CriError(NodeError):
         self.unreachable = unreachable
 
 
+def understood(call):
+    """Make CriError of what ``call`` of a :class:`Client` cannot read in an answer: the messages inside the one it got."""
+
+    @functools.wraps(call)
+    def whole(self, *arguments):
+        try:
+            return call(self, *arguments)
+        except ValueError as error:
+            raise CriError(
+                "%s answered CRI %s with something else than CRI (%s)." % (self.socket_path, self.api, error),
+                {"socket": self.socket_path, "cri_api": self.api},
+            ) from error
+
+    return whole
+
+
 class Client(object):
     """Speaks one version of the CRI with one socket; each call is a connection of its own, so threads may share it.
 
@@ -67,6 +84,7 @@ class Client(object):
         reply = self._runtime("Version", b"")
         return Version(text(reply, 2), text(reply, 3), text(reply, 4))
 
+    @understood
     def status(self) -> Dict[str, Condition]:
         """Return the runtime's conditions by type: RuntimeReady, NetworkReady."""
         status = message(self._runtime("Status", b""), 1)
@@ -75,6 +93,7 @@ class Client(object):
             for condition in messages(status, 1)
         }
 
+    @understood
     def image_names(self) -> List[str]:
         """Return every tag and digest the runtime has, sorted."""
         names = set()
@@ -87,6 +106,7 @@ class Client(object):
         """Return whether the kubelet would find ``name`` and not pull it."""
         return 1 in self._image("ImageStatus", field(1, field(1, name)))
 
+    @understood
     def pod_sandboxes(self) -> List[PodSandbox]:
         found = []
         for item in messages(self._runtime("ListPodSandbox", b""), 1):
@@ -96,6 +116,7 @@ class Client(object):
             )
         return found
 
+    @understood
     def containers(self) -> List[Container]:
         found = []
         for item in messages(self._runtime("ListContainers", b""), 1):

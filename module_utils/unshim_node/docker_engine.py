@@ -10,6 +10,7 @@ dockershim/docker_service.go, types/labels.go, kuberuntime/labels.go; annotation
 import concurrent.futures
 import json
 import os
+import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from . import commands, systemd
@@ -59,24 +60,44 @@ Container = NamedTuple(
 
 
 def parse_containers(text: str) -> List[Container]:
-    """Return the containers in the JSON list that `docker inspect` prints."""
+    """Return the containers in the JSON list that `docker inspect` prints.
+
+    Raises:
+        NodeError: it is another list than Docker's.
+    """
+    try:
+        return _containers(json.loads(text or "[]"))
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise NodeError(
+            "What `docker inspect` says is not understood (%s: %s); nothing was changed. Run it by hand to see what it says."
+            % (type(error).__name__, error)
+        ) from None
+
+
+def _containers(inspected):
     found = []
-    for data in json.loads(text or "[]"):
+    for data in inspected:
         state, host, config = data.get("State") or {}, data.get("HostConfig") or {}, data.get("Config") or {}
         found.append(
             Container(
-                id=data["Id"],
-                name=(data.get("Name") or data["Id"][:12]).lstrip("/"),
-                image=config.get("Image") or data.get("Image") or "",
+                id=_text(data["Id"]),
+                name=_text(data.get("Name") or data["Id"][:12]).lstrip("/"),
+                image=_text(config.get("Image") or data.get("Image") or ""),
                 running=bool(state.get("Running")),
                 pid=int(state.get("Pid") or 0),
-                network_mode=host.get("NetworkMode") or "",
+                network_mode=_text(host.get("NetworkMode") or ""),
                 auto_remove=bool(host.get("AutoRemove")),
-                stop_timeout=config.get("StopTimeout"),
-                labels=dict(config.get("Labels") or {}),
+                stop_timeout=None if config.get("StopTimeout") is None else int(config["StopTimeout"]),
+                labels={_text(name): _text(value) for name, value in (config.get("Labels") or {}).items()},
             )
         )
     return found
+
+
+def _text(value):
+    if not isinstance(value, str):
+        raise TypeError("%r is no text" % (value,))
+    return value
 
 
 def is_kubernetes(container: Container) -> bool:
@@ -102,7 +123,7 @@ def grace(container: Container, limit: Optional[int] = None) -> int:
     for name in GRACE_PERIODS:
         # cri-dockerd and dockershim write them as annotations; look under the plain name as well.
         value = container.labels.get("annotation." + name, container.labels.get(name, ""))
-        if value.isdigit():
+        if re.match(r"[0-9]{1,9}$", value):
             seconds = int(value)
             break
     if container.labels.get(POD_NAMESPACE) == "kube-system":
@@ -276,7 +297,7 @@ def _parents() -> Set[int]:
     """Return the process ids that have a living child, which a shim of a running container has."""
     found = set()
     for name in os.listdir("/proc"):
-        if name.isdigit():
+        if name.isdecimal():
             try:
                 with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as stream:
                     state, parent = stream.read().rsplit(")", 1)[1].split()[:2]
@@ -300,7 +321,7 @@ def _own_processes() -> Iterator[Tuple[int, List[str]]]:
     """Yield (pid, command line) of the processes that are the node's own: of our PID namespace and outside any pod."""
     ours = os.readlink("/proc/self/ns/pid")
     for name in os.listdir("/proc"):
-        if not name.isdigit():
+        if not name.isdecimal():
             continue
         try:
             with open("/proc/%s/cmdline" % name, "rb") as stream:

@@ -44,8 +44,11 @@ def listening(text: str) -> Set[str]:
     found = set()
     for line in text.splitlines()[1:]:
         fields = line.split(None, 7)
-        if len(fields) == 8 and int(fields[3], 16) & ACCEPTS:
-            found.add(os.path.realpath(fields[7]))
+        if len(fields) != 8:
+            continue
+        with contextlib.suppress(ValueError):  # an abstract socket's name may hold anything
+            if int(fields[3], 16) & ACCEPTS:
+                found.add(os.path.realpath(fields[7]))
     return found
 
 
@@ -55,7 +58,7 @@ def mount_points(text: str) -> List[Tuple[str, str]]:
     for line in text.splitlines():
         fields, _, rest = line.partition(" - ")
         words = fields.split(" ")
-        if len(words) > 4 and rest:
+        if len(words) > 4 and rest.strip():
             found.append(
                 (re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), words[4]), rest.split()[0])
             )

@@ -48,9 +48,9 @@ def firewall_rules(text: str, bridges: Iterable[str] = BRIDGES) -> Firewall:
     for line in text.splitlines():
         if line.startswith("*"):
             table = line[1:].strip()
-        elif line.startswith(":") and is_docker_chain(line[1:].split()[0]):
-            chains.append((table, line[1:].split()[0]))
-        elif line.startswith("-A "):
+        elif line.startswith(":") and is_docker_chain(line[1:].partition(" ")[0]):
+            chains.append((table, line[1:].partition(" ")[0]))
+        elif line.startswith("-A ") and len(words_of(line)) > 1:
             rules.append((table, words_of(line)))
     for table, chain in chains:
         if chain == "DOCKER-USER" and any(

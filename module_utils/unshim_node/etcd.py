@@ -73,7 +73,7 @@ def find(proc: str = "/proc") -> Optional[Process]:
     running = []
     servers = []  # type: List[str]
     for name in sorted(os.listdir(proc), key=lambda one: (len(one), one)):
-        if not name.isdigit() or _network(proc, name) != network:
+        if not name.isdecimal() or _network(proc, name) != network:
             continue
         words = _words(proc, name)
         program = os.path.basename(words[0]) if words else ""
@@ -146,15 +146,28 @@ def serves(process: Process, servers: List[str]) -> bool:
 
 
 def local_url(process: Process) -> str:
-    """Return where this node reaches its own member."""
+    """Return where this node reaches its own member.
+
+    Raises:
+        NoAnswer: an address that etcd listens at is none.
+    """
     urls = [url.strip() for url in process.settings["listen-client-urls"].split(",") if url.strip()]
-    urls = [url for url in urls if urlsplit(url).scheme in ("http", "https")]
-    if not urls:
-        urls = ["http://localhost:2379"]  # etcd's default
-    parts = urlsplit(next((url for url in urls if urlsplit(url).hostname in LOOPBACK), urls[0]))
+    found = [parts for parts in map(_parts, urls) if parts.scheme in ("http", "https")]
+    found = found or [_parts("http://localhost:2379")]  # etcd's default
+    parts = next((one for one in found if one.hostname in LOOPBACK), found[0])
     host = parts.hostname or "127.0.0.1"
     host = "127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host
     return "%s://%s:%d" % (parts.scheme, "[%s]" % host if ":" in host else host, parts.port or 2379)
+
+
+def _parts(url):
+    """Return the parts of a URL, whose port is a number; NoAnswer if it is none."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is read only here
+    except ValueError as error:
+        raise NoAnswer("%s is no address that etcd can be asked at: %s." % (url, error)) from None
+    return parts
 
 
 # Asking
@@ -219,7 +232,7 @@ class Client(object):
         )
 
     def _open(self, url, verb, path, body, timeout=None):
-        parts = urlsplit(url)
+        parts = _parts(url)
         failure = None
         for context in self._contexts if parts.scheme == "https" else [None]:
             connection = _connection(parts, context, timeout or self.timeout)
@@ -237,7 +250,7 @@ class Client(object):
             text = response.read(1 << 22).decode("utf-8", "replace")
         try:
             answer = json.loads(text)
-        except ValueError:
+        except (RecursionError, ValueError):
             answer = {"error": " ".join(text.split())[:200]}
         return response.status, answer if isinstance(answer, dict) else {}
 
@@ -249,7 +262,7 @@ def look(client: Client) -> Cluster:
         NoAnswer: this node's own member does not say who the members are.
     """
     answer = client.call(client.local, "cluster/member/list")
-    header = answer.get("header") or {}
+    header = header_of(answer)
     own = str(header.get("member_id", ""))
     members = parse_members(answer)
     if own not in [one.id for one in members]:
@@ -279,10 +292,17 @@ def ask(client: Client, member: Member, urls: List[str]) -> Health:
     return Health(member, problem, "", "")
 
 
+def header_of(answer: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the header of an answer of etcd's, {} where it has none."""
+    header = answer.get("header")
+    return header if isinstance(header, dict) else {}
+
+
 def _judged(member, said, status):
-    header = status.get("header") or {}
+    header = header_of(status)
     leader = str(status.get("leader", ""))
-    errors = "; ".join(str(one) for one in status.get("errors") or [])
+    complaints = status.get("errors") or []
+    errors = "; ".join(str(one) for one in (complaints if isinstance(complaints, list) else [complaints]))
     problem = ""
     if str(header.get("member_id", member.id)) != member.id:
         problem = "another member answers at its address"

@@ -3,7 +3,10 @@
 etcd goes on while more than half of its voting members are up (https://etcd.io/docs/v3.4/faq/). A learner has no vote.
 """
 
+import re
 from typing import Any, Dict, List, NamedTuple
+
+from .errors import NodeError
 
 Member = NamedTuple("Member", [("id", str), ("name", str), ("client_urls", List[str]), ("learner", bool)])
 # problem: what is wrong with it, "" if it is healthy; version and leader are "" if it did not answer
@@ -12,7 +15,16 @@ Cluster = NamedTuple("Cluster", [("id", str), ("own", str), ("members", List[Hea
 
 
 def parse_members(answer: Dict[str, Any]) -> List[Member]:
-    """Return the members in the gateway's answer to /v3/cluster/member/list. Numbers of 64 bits are strings in it."""
+    """Return the members in the gateway's answer to /v3/cluster/member/list. Numbers of 64 bits are strings in it.
+
+    Raises:
+        NodeError: the answer is not etcd's.
+    """
+    members = answer.get("members") or []
+    if not isinstance(members, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("clientURLs") or [], list) for one in members
+    ):
+        raise NodeError("What etcd says of its members is not understood: %.200r." % (members,))
     return [
         Member(
             str(one.get("ID", "")),
@@ -20,13 +32,13 @@ def parse_members(answer: Dict[str, Any]) -> List[Member]:
             [str(url) for url in one.get("clientURLs") or []],
             bool(one.get("isLearner")),
         )
-        for one in answer.get("members") or []
+        for one in members
     ]
 
 
 def label(member: Member) -> str:
     """Return a member as an operator knows it: its name, its ID as etcdctl prints it (hexadecimal), its addresses."""
-    number = "%x" % int(member.id) if member.id.isdigit() else member.id
+    number = "%x" % int(member.id) if re.match(r"[0-9]{1,20}$", member.id) else member.id
     where = ", ".join(member.client_urls)
     return "%s (%s%s)" % (member.name or "a member that was added and never started", number, where and ", " + where)
 

@@ -3,6 +3,7 @@
 What is marked ``by_shell`` has its like in :mod:`files_by_shell`, for a node that is not this machine.
 """
 
+import binascii
 import contextlib
 import errno
 import fcntl
@@ -24,6 +25,8 @@ FS_IOC_GETFLAGS = 0x80006601 | (struct.calcsize("l") << 16)
 FS_IMMUTABLE_FL = 0x10
 FS_APPEND_FL = 0x20
 UNFINISHED = ".unshim-new-"  # what a file is called until it has its name
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LINKS = 40  # as many as the kernel follows
 SPARE_SPACE = 1 << 20  # bytes that must stay free beyond what is written
 OBSTACLES = {
     "no-directory": "%(directory)s is not a directory",
@@ -150,35 +153,113 @@ def write_atomically(path, data, mode, uid, gid, attributes=None):
     """
     target = final_path(path)
     made = missing_directories(target)
-    for directory in made:
-        os.mkdir(directory, 0o755)
-        os.chmod(directory, 0o755)  # the umask of an Ansible connection may be 077
-        sync_directory(os.path.dirname(directory))
-    is_new = not os.path.lexists(target)
-    if attributes is None:
-        attributes = read_attributes(target)
-    directory = os.path.dirname(os.path.abspath(target))
-    remove_unfinished(target)
-    # mkstemp makes it 0600: a secret is at no moment readable by others.
-    descriptor, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=directory)
+    directory, name = _located(path, make=True)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fchown(stream.fileno(), uid, gid)
-            os.fchmod(stream.fileno(), mode)
-            for name, value in attributes.items():
-                with contextlib.suppress(OSError):
-                    os.setxattr(stream.fileno(), name, value)
-            os.fsync(stream.fileno())
-        os.rename(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        is_new = not os.path.lexists(target)
+        if attributes is None:
+            attributes = read_attributes(target)
+        remove_unfinished(target)
+        temporary = UNFINISHED + binascii.hexlify(os.urandom(8)).decode("ascii")
+        # 0600: a secret is at no moment readable by others.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, 0o600, dir_fd=directory)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fchown(stream.fileno(), uid, gid)
+                os.fchmod(stream.fileno(), mode)
+                for key, value in attributes.items():
+                    with contextlib.suppress(OSError):
+                        os.setxattr(stream.fileno(), key, value)
+                os.fsync(stream.fileno())
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=directory)
+            raise
+        _sync(directory)
+    except OSError as error:
+        error.filename = target  # not the name beside it, which says nothing to an operator
         raise
-    sync_directory(directory)
+    finally:
+        os.close(directory)
     if is_new and not attributes:
         _restore_selinux_label(made[:1] + [target])
+    return made
+
+
+def _located(path, make=False):
+    """Return (the descriptor of a directory, the name in it) of the file that ``path`` is or leads to; to be closed.
+
+    Links are followed only if they belong to root or to us, as all do that an administrator or a package made. Somebody else
+    who may write in a directory on the way could plant one, and have root write where it leads. The descriptor stays at what
+    was looked at, whatever becomes of the path meanwhile.
+
+    Args:
+        make: make the directories that are missing, with 0755.
+
+    Raises:
+        NodeError: a link on the way is somebody else's.
+    """
+    path = os.path.join(os.getcwd(), path)
+    waiting = [part for part in path.split("/") if part][::-1]
+    here = os.open("/", DIRECTORY)
+    followed = 0
+    try:
+        while True:
+            part = waiting.pop()
+            target = _followed(here, part, path)
+            if target is not None:
+                followed += 1
+                if followed > LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                waiting += [one for one in target.split("/") if one][::-1]
+                if target.startswith("/"):
+                    os.close(here)
+                    here = os.open("/", DIRECTORY)
+            elif not waiting:
+                return here, part
+            else:
+                below = _below(here, part, make)
+                os.close(here)
+                here = below
+    except BaseException:
+        os.close(here)
+        raise
+
+
+def _followed(directory, name, path):
+    """Return where the link ``name`` in a directory leads, None if it is none, or not there."""
+    try:
+        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    try:
+        info = os.fstat(descriptor)
+        if not stat.S_ISLNK(info.st_mode):
+            return None
+        if info.st_uid not in (0, os.geteuid()):
+            raise NodeError(
+                "%s was not written: %s on its way is a symlink that belongs to user %d, who could make root write anywhere. "
+                "Remove it, or give it to root (`chown -h root`), and run again." % (path, name, info.st_uid),
+                {"file": path},
+            )
+        return os.readlink("", dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _below(directory, name, make):
+    try:
+        return os.open(name, DIRECTORY, dir_fd=directory)
+    except FileNotFoundError:
+        if not make:
+            raise
+    os.mkdir(name, 0o755, dir_fd=directory)
+    _sync(directory)
+    made = os.open(name, DIRECTORY, dir_fd=directory)
+    os.fchmod(made, 0o755)  # the umask of an Ansible connection may be 077
     return made
 
 
@@ -196,14 +277,17 @@ def remove_unfinished(path):
 @place.by_shell
 def remove(path):
     """Remove the file (a symlink's target, not the link) and return whether it was there."""
-    target = final_path(path)
     try:
-        os.unlink(target)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return False
-        raise
-    sync_directory(os.path.dirname(os.path.abspath(target)))
+        directory, name = _located(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        os.unlink(name, dir_fd=directory)
+        _sync(directory)
+    except FileNotFoundError:
+        return False
+    finally:
+        os.close(directory)
     return True
 
 
@@ -292,12 +376,17 @@ def sync_directory(path):
     """Make renames and removals in a directory survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor):
+    try:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EROFS):  # filesystems that cannot sync a directory say so
             raise
-    finally:
-        os.close(descriptor)
 
 
 def _restore_selinux_label(paths):
@@ -469,7 +558,7 @@ def _shown(text, secret):
 
 
 def _number(name, kind, path):
-    if name.isdigit():
+    if name.isdecimal():
         return int(name)
     number = 0 if name == "root" else number_of(name, kind)
     if number is None:

@@ -16,7 +16,15 @@ NOT_THERE = 44  # a return code of ours
 
 DIRECTORIES = """
 existing() { d=$(dirname -- "$1"); while [ ! -e "$d" ] && [ ! -L "$d" ]; do d=$(dirname -- "$d"); done; printf '%s' "$d"; }
-final() { if [ -L "$1" ]; then readlink -m -- "$1"; else printf '%s' "$1"; fi; }
+# A link that is neither root's nor ours could be planted, to have root write where it leads.
+final() {
+  if [ -L "$1" ]; then
+    case $(stat -c %u -- "$1") in
+      0 | "$(id -u)") readlink -m -- "$1" ;;
+      *) echo "$1: it is a symlink that belongs to neither root nor us" >&2; exit 1 ;;
+    esac
+  else printf '%s' "$1"; fi
+}
 missing() {
   d=$(dirname -- "$1") m=
   while [ ! -d "$d" ]; do

@@ -7,6 +7,7 @@ Sources: RFC 9113 (HTTP/2), RFC 7541 (HPACK),
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
 
+import re
 import socket
 import struct
 import time
@@ -134,6 +135,8 @@ class _Exchange(object):
         try:
             self.connection.sendall(sent)
             self._receive()
+        except struct.error:
+            raise CallFailed("what answers does not speak HTTP/2: a frame breaks off") from None
         except (BrokenPipeError, ConnectionResetError):
             raise CallFailed(self.going_away or "the connection was closed by the other side") from None
         return self._message()
@@ -184,7 +187,7 @@ class _Exchange(object):
     def _message(self) -> bytes:
         status = self.headers.get("grpc-status", "")
         if status not in ("", "0"):
-            number = int(status) if status.isdigit() else 2
+            number = int(status) if re.match(r"[0-9]{1,9}$", status) else 2
             name = STATUS_NAMES[number] if number < len(STATUS_NAMES) else status
             said = _percent_decoded(self.headers.get("grpc-message", ""))
             raise CallFailed("%s: %s" % (name, said) if said else name, number)

@@ -144,7 +144,7 @@ def batches(ids: List[str], docker_version: str) -> List[List[str]]:
     in its index.json: there, each goes alone.
     """
     major = docker_version.split(".")[0]
-    if major.isdigit() and int(major) < 25:
+    if re.match(r"[0-9]{1,9}$", major) and int(major) < 25:
         return [ids] if ids else []
     return [[identity] for identity in ids]
 

@@ -32,6 +32,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import shlex
 import shutil
 import time
@@ -46,6 +47,18 @@ STATES = ("docker", "prepared", "drained", "switched", "verified", "committed")
 LOCK_WAIT = 300.0
 # docker_units.drop_in_path
 RETIRED = "/etc/systemd/system/%s.d/90-unshim-retired.conf"
+TEXT, NUMBER, MOMENT = (str,), (int,), (int, float)
+# What each record of the journal must have.
+RECORDS = {
+    "steps": {"name": TEXT, "status": TEXT, "message": TEXT},
+    "files": {
+        "existed": (bool,), "kind": TEXT, "target": TEXT, "mode": TEXT, "uid": NUMBER, "gid": NUMBER, "backup": TEXT,
+        "attributes": (dict,), "missing_directories": (list,),
+    },
+    "units": {"active_state": TEXT, "unit_file_state": TEXT},
+    "packages": {"before": TEXT, "after": TEXT},
+    "timeline": {"event": TEXT, "time": MOMENT},
+}  # fmt: skip
 RECORD_SUFFIX = ".unshim.json"  # beside each backup: its record, should the journal lose it
 CUT_SHORT = "cut short: the process that did this ended in the middle of it"
 
@@ -402,14 +415,14 @@ class Journal(object):
         lines.append("systemctl daemon-reload")
         for unit in units:
             if data["units"][unit]["unit_file_state"] != "masked":
-                lines.append("systemctl unmask %s" % unit)
+                lines.append("systemctl unmask %s" % shlex.quote(unit))
             if data["units"][unit]["unit_file_state"] == "enabled":
-                lines.append("systemctl enable %s" % unit)
+                lines.append("systemctl enable %s" % shlex.quote(unit))
         up = [unit for unit in units if data["units"][unit]["active_state"] == "active"]
-        lines += ["systemctl restart %s" % unit for unit in up if "docker" not in unit]
-        lines += ["systemctl start %s" % unit for unit in up if "docker" in unit]
+        lines += ["systemctl restart %s" % shlex.quote(unit) for unit in up if "docker" not in unit]
+        lines += ["systemctl start %s" % shlex.quote(unit) for unit in up if "docker" in unit]
         if data["notes"].get("docker_stopped_foreign"):
-            lines.append("docker start %s" % " ".join(data["notes"]["docker_stopped_foreign"]))
+            lines.append("docker start %s" % commands.quote(data["notes"]["docker_stopped_foreign"]))
         for name, value in sorted(data["annotations"].items()):
             pair = name + "-" if value is None else "%s=%s" % (name, value)
             lines.append("kubectl annotate node NODE --overwrite %s" % shlex.quote(pair))
@@ -451,7 +464,9 @@ class Journal(object):
         )
 
     def _lock_here(self):
-        descriptor = os.open(os.path.join(self.root, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(
+            os.path.join(self.root, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
         deadline = time.monotonic() + LOCK_WAIT
         while True:
             try:
@@ -511,14 +526,14 @@ class Journal(object):
                 self._data = _empty(self._next_generation())
                 return
             self._fall_back("is missing")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._fall_back("is damaged (%s)" % error)
 
     def _fall_back(self, what):
         previous = self.path + ".previous"
         try:
             self._data = _parsed(previous)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise NodeError(
                 "The journal %s %s, and its previous generation %s cannot be used either (%s). The originals are under "
                 "%s, at their own paths. Restore journal.json from a backup of the node, or go back by hand and move "
@@ -703,8 +718,30 @@ def _parsed(path):
             raise ValueError("%s is not a %s" % (key, type(value).__name__))
     if data["state"] not in STATES:
         raise ValueError("its state is %r" % data["state"])
+    _check_records(data)
     data.pop("by_hand", None)
     return data
+
+
+def _check_records(data):
+    """Make sure that every record has what a way back needs; ValueError names the one that has not."""
+    for section, keys in RECORDS.items():
+        records = data[section]
+        named = records.items() if isinstance(records, dict) else enumerate(records)
+        for name, record in named:
+            if not isinstance(record, dict):
+                raise ValueError("%s %s is no record" % (section, name))  # noqa: TRY004 - what is damaged, for _read
+            for key, kinds in keys.items():
+                if not isinstance(record.get(key), kinds):
+                    raise ValueError("%s %s has no usable %s" % (section, name, key))  # noqa: TRY004
+    for path, record in data["files"].items():
+        if not all(isinstance(one, str) for one in record["missing_directories"]):
+            raise ValueError("files %s has no usable missing_directories" % path)
+        if record["existed"] and not (record["backup"] and re.match("[0-7]{3,4}$", record["mode"])):
+            raise ValueError("files %s tells neither its copy nor its mode" % path)
+    foreign = data["notes"].get("docker_stopped_foreign") or []
+    if not isinstance(foreign, list) or not all(isinstance(one, str) for one in foreign):
+        raise ValueError("docker_stopped_foreign is no list of names")
 
 
 def _read_json(path):

@@ -128,7 +128,7 @@ def parse_transaction(text: str) -> Transaction:
             section, row = line.strip(), []
             continue
         words = line.split()
-        if words[0] == "replacing":
+        if len(words) > 2 and words[0] == "replacing":
             row = []
             name = words[1] if _is_architecture(words[2]) else words[1].rpartition(".")[0]
             if name not in transaction.changed:

@@ -181,11 +181,11 @@ def _bad(archive, why):
 
 
 def _write(source, place, mode):
-    with open(place, "wb") as stream:
+    with open(place, "xb") as stream:  # O_EXCL: what somebody has put there is not written through
         shutil.copyfileobj(source, stream, CHUNK)
         stream.flush()
+        os.fchmod(stream.fileno(), mode)
         os.fsync(stream.fileno())
-    os.chmod(place, mode)
 
 
 def _copy(path, place, mode):
@@ -346,6 +346,7 @@ def copy_plugins(archive: dict, names: list, opt: str = OPT, cni_bin: str = CNI_
     os.makedirs(cni_bin, 0o755, exist_ok=True)
     for name in names:
         new = os.path.join(cni_bin, ".%s.unshim-%d" % (name, os.getpid()))
+        files.remove_tree(new)
         _copy(os.path.join(directory(archive, opt), name), new, 0o755)
         os.rename(new, os.path.join(cni_bin, name))
     files.sync_directory(cni_bin)

@@ -193,7 +193,7 @@ class SecondContainerd(object):
 
     def _take_lock(self):
         os.makedirs(os.path.dirname(self._lock_path), mode=0o700, exist_ok=True)
-        self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + LOCK_WAIT
         while True:
             try:
@@ -231,7 +231,7 @@ class SecondContainerd(object):
 
     def _start(self):
         os.mkdir(self.directory, 0o700)
-        with open(self._config, "w", encoding="utf-8") as stream:
+        with open(self._config, "x", encoding="utf-8") as stream:
             stream.write(
                 CONFIG
                 % {
@@ -252,7 +252,7 @@ class SecondContainerd(object):
                 os._exit(1)
 
         argv = [commands.find("unshare"), "--mount", "--", commands.find("containerd"), "--config", self._config]
-        with open(self._log, "wb") as log:
+        with open(self._log, "xb") as log:
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -310,7 +310,7 @@ def _quoted(text):
 
 
 def _processes():
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
 def _arguments(pid):

@@ -72,5 +72,5 @@ def _routes(lines: Iterable[str]) -> Iterator[str]:
             address, mask = (int.from_bytes(bytes.fromhex(words[index]), "little") for index in (1, 7))
         except ValueError:
             continue
-        if mask:
+        if mask and max(address, mask) < 1 << 32:
             yield str(ipaddress.ip_network((address, mask.bit_count()), strict=False))

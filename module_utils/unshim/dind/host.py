@@ -64,7 +64,7 @@ def parse(text: str) -> Host:
     sysctls = {}
     for line in sections.get("sysctl", ()):
         words = line.split()
-        if len(words) == 2 and words[1].isdigit():
+        if len(words) == 2 and re.fullmatch(r"[0-9]{1,18}", words[1]):
             sysctls[words[0]] = int(words[1])
     return Host(
         routes="\n".join(sections.get("route", ())),

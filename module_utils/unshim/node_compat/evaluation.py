@@ -35,5 +35,5 @@ def _verdict(check: Check, now: Observed, before: Observed | None) -> Verdict:
             return check.judge(now, None)
     except NotShown as reason:
         return Verdict("not-shown", str(reason))
-    except (ValueError, KeyError, IndexError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         return Verdict("not-shown", f"what was observed cannot be read: {type(error).__name__}: {error}")

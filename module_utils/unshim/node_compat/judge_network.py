@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .judge_containers import changes, only_compared
 from .model import NotShown, Observed, Verdict, broken, differs, ok
 from .observation import table
@@ -66,7 +68,7 @@ def interfaces(text: str) -> dict[str, tuple[int, int]]:
     found = {}
     for line in text.splitlines():
         words = line.split()
-        if len(words) == 3 and words[1].isdigit():
+        if len(words) == 3 and re.fullmatch(r"[0-9]{1,18}", words[1]):
             found[words[0]] = (int(words[1]), int(words[2], 16))
     return found
 

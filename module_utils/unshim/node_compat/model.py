@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from .. import redaction
 from ..report_text import visible
 
 FORM = 1
@@ -30,6 +31,15 @@ class Observed:
     runtime: str
     values: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Kept in files, compared, and quoted as evidence: what kubelet and containerd say of a pull may have a login in it.
+        for part in ("values", "reasons"):
+            hidden = {
+                name: redaction.redact(text) if isinstance(text, str) else text
+                for name, text in getattr(self, part).items()
+            }
+            object.__setattr__(self, part, hidden)
 
     def text(self, name: str) -> str:
         """Return a value; raises :class:`NotShown` where it was not seen."""

@@ -44,7 +44,7 @@ def from_node(text: str, facts: Facts) -> dict[str, str]:
     dump = values.pop("node.config", "")
     if dump:
         values.update(_of_config(dump))
-    directory = values.get("node.cni-directories", " ").split(" ")[1] or cni.CONF_DIR
+    directory = values.get("node.cni-directories", "").partition(" ")[2] or cni.CONF_DIR
     network = cni.read(facts.files, directory)
     values["node.cni-network"] = " ".join((network.path, *network.plugins)) if network.path else ""
     return values
@@ -53,7 +53,7 @@ def from_node(text: str, facts: Facts) -> dict[str, str]:
 def _of_config(dump: str) -> dict[str, str]:
     try:
         data = tomllib.loads(dump)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         return {"node.config-problem": f"containerd config dump is not TOML: {error}"}
     bin_dir, conf_dir = containerd_config.cni_directories(data)
     servers = data.get("plugins", {}).get("io.containerd.server.v1.metrics") or {}

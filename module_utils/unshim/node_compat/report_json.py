@@ -35,7 +35,7 @@ def parse(text: str, file: str) -> Run:
     """
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{file} is not JSON ({error}). Name a file that compat.yml wrote.") from None
     if not isinstance(found, dict) or not isinstance(found.get("form"), int):
         raise RunError(f"{file} is no result of compat.yml. Name a file that it wrote.")
@@ -43,7 +43,7 @@ def parse(text: str, file: str) -> Run:
         raise RunError(f"{file} has form {found['form']}, this unshim reads {FORM}. Use the version that wrote it.")
     try:
         run = from_data(Run, found)
-    except cattrs.BaseValidationError:
+    except (cattrs.BaseValidationError, ArithmeticError, TypeError, ValueError):
         raise RunError(
             f"{file} is damaged: it lacks what every result of compat.yml has. Run compat.yml again."
         ) from None

@@ -49,7 +49,7 @@ def parse(text: str, file: str) -> list[Entry]:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark else file
         raise AllowListError(f"{where}: it is not valid YAML: {getattr(error, 'problem', None) or error}.") from None
@@ -68,7 +68,7 @@ def _entry(data: Any, where: str, line: int) -> Entry:
     if not isinstance(data, dict) or set(data) != set(KEYS):
         raise AllowListError(f"{where}: an entry has the keys {', '.join(KEYS)}, each once and no other.")
     rule = data["rule"]
-    if rule not in BY_ID:
+    if not isinstance(rule, str) or rule not in BY_ID:
         raise AllowListError(f"{where}: there is no rule {rule!r}; docs/scan.md lists them.")
     for key in ("object", "reason"):
         if not isinstance(data[key], str) or not data[key].strip():
@@ -76,7 +76,7 @@ def _entry(data: Any, where: str, line: int) -> Entry:
     expires = data["expires"]
     if isinstance(expires, datetime.datetime) or not isinstance(expires, datetime.date):
         raise AllowListError(f"{where}: expires must be a date such as 2027-03-31.")
-    return Entry(str(rule), data["object"].strip(), " ".join(data["reason"].split()), expires, line)
+    return Entry(rule, data["object"].strip(), " ".join(data["reason"].split()), expires, line)
 
 
 def apply(

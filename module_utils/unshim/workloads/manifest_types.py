@@ -17,7 +17,7 @@ def parse(text: str, file: str) -> dict[str, str]:
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise ManifestTypesError(f"{file}:{line}: it is not valid JSON: {getattr(error, 'msg', error)}.") from None
     if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):

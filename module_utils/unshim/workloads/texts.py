@@ -43,7 +43,7 @@ def as_yaml(text: str) -> list[Any]:
 def as_toml(text: str) -> Json:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
         return {}
 
 

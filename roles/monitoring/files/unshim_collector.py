@@ -122,7 +122,7 @@ class Process(object):
 
 
 def processes():
-    return {int(name): Process(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    return {int(name): Process(int(name)) for name in os.listdir("/proc") if name.isdecimal()}
 
 
 def is_of_the_node(process, all_of_them):

@@ -103,3 +103,26 @@ def test_a_short_or_common_word_is_not_hidden_everywhere():
 
 def test_a_name_is_safe_as_a_file_name():
     assert bundle.directory_name("../../etc/x y", 1795600000.0) == "20261125T094640Z-_.._etc_x_y"
+
+
+@pytest.mark.parametrize(
+    "text, left",
+    [
+        ("docker login -u robot -p s3cret-word r.example", "docker login -u robot -p *** r.example"),
+        ("podman login --password='s3cret word' r", "podman login --password='***' r"),
+        ("ctr images pull --user robot:s3cret-word r.example/x", "ctr images pull --user robot:*** r.example/x"),
+        ("skopeo copy --src-creds=robot:s3cret-word a b", "skopeo copy --src-creds=robot:*** a b"),
+        ("docker run -u 1000:1000 -p 8080:80 web", "docker run -u 1000:1000 -p 8080:80 web"),
+        ("login shell; mkdir -p /srv/data", "login shell; mkdir -p /srv/data"),
+    ],
+)
+def test_logins_on_a_command_line(text, left):
+    assert redaction.redact(text) == left
+
+
+def test_a_variable_of_a_container_is_hidden_by_its_name():
+    data = {"env": [{"name": "DB_PASSWORD", "value": "s3cret"}, {"name": "HOME", "value": "/root"}]}
+    assert redaction.redact_data(data)["env"] == [
+        {"name": "DB_PASSWORD", "value": "***"},
+        {"name": "HOME", "value": "/root"},
+    ]

@@ -148,10 +148,10 @@ class TestFiles(unittest.TestCase):
         self.journal.remember_file(self.path)
         real_rename = os.rename
 
-        def crash(source, target):
-            if target == self.path:
+        def crash(source, target, **directories):
+            if target == os.path.basename(self.path):
                 raise KeyboardInterrupt
-            real_rename(source, target)
+            real_rename(source, target, **directories)
 
         with mock.patch("os.rename", crash), self.assertRaises(KeyboardInterrupt):
             files.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
@@ -169,7 +169,7 @@ class TestFiles(unittest.TestCase):
         self.write("old\n")
         child = os.fork()
         if child == 0:
-            os.rename = lambda source, target: os.kill(os.getpid(), 9)
+            os.rename = lambda source, target, **directories: os.kill(os.getpid(), 9)
             files.write_atomically(self.path, b"new\n", 0o644, 0, 0)
             os._exit(1)
         self.assertEqual(os.waitpid(child, 0)[1], 9)

@@ -479,11 +479,11 @@ class TestCrashes(WithRoot):
             shutil.rmtree(self.root, ignore_errors=True)
             count = [0]
 
-            def crash(source, target, count=count, fatal=fatal):
+            def crash(source, target, count=count, fatal=fatal, **directories):
                 count[0] += 1
                 if count[0] == fatal:
                     raise KeyboardInterrupt
-                real_rename(source, target)
+                real_rename(source, target, **directories)
 
             node = Journal.load(self.root)
             with mock.patch("os.rename", crash):
