@@ -5,7 +5,7 @@ LAB := molecule/_lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help venv setup lab-up lab-down lab-clean demo test test-full lint unit bench
+.PHONY: help venv setup lab-up lab-down lab-clean demo test test-full lint unit bench bench-lab
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,3 +45,7 @@ unit: ## Unit tests only: no lab, no Docker
 bench: setup ## Time what benchmarks/README.md lists, as ratios
 	@python benchmarks/observe.py
 	@python benchmarks/audit.py
+
+bench-lab: setup ## Time moves on a lab of five nodes against a shell script; writes benchmarks/RESULTS.md (about an hour)
+	@bash $(LAB)/up.sh inventory/lab-bench
+	@python benchmarks/lab/run.py --inventory inventory/lab-bench
