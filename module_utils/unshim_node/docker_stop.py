@@ -86,8 +86,7 @@ def retire(retirement, journal, containers, units):
     # Stopped before they are masked: a masked unit has lost its KillMode and would take its whole cgroup down.
     for unit in units:
         systemd.stop(unit)
-    for unit in units:
-        docker_units.bar(unit)
+    docker_units.bar(units)
     prove(retirement.containerd_socket, journal.get(DATA_ROOT, docker_engine.DEFAULT_ROOT))
     return warnings
 
