@@ -1,10 +1,11 @@
 """A node and its pods are waited for by listening: when a change is heard, what is asked again, and when not to be believed."""
 
 import queue
+import threading
 import time
 
 import pytest
-from ansible.module_utils.unshim_kube import followed, node_view
+from ansible.module_utils.unshim_kube import canary, followed, node_view
 from ansible.module_utils.unshim_kube.errors import KubeError, NoSuchNode, Refused, Unreachable
 
 import node_runtime
@@ -211,3 +212,75 @@ def test_a_node_that_is_gone_is_named():
         pytest.raises(NoSuchNode, match="no node named w1"),
     ):
         seen.node()
+
+
+class OnePod(Cluster):
+    """Has the canary's pod, and hears of its deletion; `read` is what asks for it."""
+
+    PODS = "/api/v1/namespaces/default/pods"
+
+    def __init__(self):
+        super().__init__()
+        self.pod = {"metadata": {"name": "canary", "uid": "c1", "resourceVersion": "1"}, "status": {"phase": "Pending"}}
+        self.lists, self.asked = {self.PODS: [self.pod]}, {self.PODS: 0}
+        self.told, self.reads = [], 0
+
+    def list_with_version(self, path, *, retry_for=None, **query):
+        assert query == {"fieldSelector": "metadata.name=canary"}
+        self.asked[path] += 1
+        return list(self.lists[path]), str(len(self.told))
+
+    def watch(self, path, *, seconds, resourceVersion, **_query):
+        ends, place = time.monotonic() + SOON, int(resourceVersion)
+        while time.monotonic() < ends:
+            if len(self.told) > place:
+                yield self.told[place]
+                place += 1
+            time.sleep(0.005)
+
+    def tell(self, path, kind, thing):
+        self.told.append({"type": kind, "object": thing})
+
+    def get(self, path, **_):
+        self.reads += 1
+        if not self.lists[self.PODS]:
+            raise Refused("not found", 404)
+        return self.pod
+
+    def post(self, path, body, **_):
+        return body
+
+    def delete(self, path, **_):
+        self.lists[self.PODS] = []
+        self.tell(self.PODS, "MODIFIED", {**self.pod, "metadata": {**self.pod["metadata"], "deletionTimestamp": "now"}})
+        self.tell(self.PODS, "DELETED", self.pod)
+
+
+def canary_pod(cluster):
+    return canary.Canary(cluster, {"metadata": {"namespace": "default", "name": "canary"}}, SOON)
+
+
+def test_a_canary_is_heard_running_and_gone():
+    cluster = OnePod()
+    running = {**cluster.pod, "status": {"phase": "Running"}}
+    with canary_pod(cluster) as pod:
+        threading.Timer(0.1, lambda: cluster.tell(cluster.PODS, "MODIFIED", running)).start()
+        seen, why = pod.wait(lambda pod: pod["status"]["phase"] == "Running", lambda _: "", SOON)
+        assert (seen["status"]["phase"], why, cluster.reads) == ("Running", "", 0)
+        assert pod.delete() < SOON
+    assert pod.last["metadata"]["name"] == "canary"
+    # Gone for certain: that is asked, once.
+    assert cluster.reads == 1
+
+
+def test_a_canary_that_stays_is_given_up_in_time(monkeypatch):
+    cluster = OnePod()
+    monkeypatch.setattr(OnePod, "delete", lambda self, path, **_: None)
+    pod = canary_pod(cluster)
+    pod._delete_timeout = 0.2
+    began = time.monotonic()
+    with pod:
+        seen, why = pod.wait(lambda _: False, lambda _: "", 0.2)
+        assert (seen["status"]["phase"], why) == ("Pending", "")
+        assert pod.delete() is None
+    assert time.monotonic() - began < SOON
