@@ -5,7 +5,7 @@ LAB := molecule/_lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help venv setup lab-up lab-down lab-clean demo picture test test-full lint unit bench docs
+.PHONY: help venv setup lab-up lab-down lab-clean demo picture test test-full lint unit bench docs bench-lab
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -53,3 +53,7 @@ docs: venv ## Build the documentation's site into build/site
 bench: setup ## Time what benchmarks/README.md lists, as ratios
 	@python benchmarks/observe.py
 	@python benchmarks/audit.py
+
+bench-lab: setup ## Time moves on a lab of five nodes against a shell script; writes benchmarks/RESULTS.md (about an hour)
+	@bash $(LAB)/up.sh inventory/lab-bench
+	@python benchmarks/lab/run.py --inventory inventory/lab-bench

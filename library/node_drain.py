@@ -234,7 +234,7 @@ def drain_node(module, api):
         # The second round is for pods the scheduler bound just before the cordon; one that a controller pins to this
         # node would come back for ever.
         for round_number in (1, 2):
-            pods = list(present.pods().values())
+            pods = list(present.objects().values())
             decisions = decide_pods(module, api, pods, budget_version)
             refuse(module, name, decisions, cordoned=True)
             leaving = [
@@ -250,7 +250,7 @@ def drain_node(module, api):
                     refused[pod.name] = {"times": pod.refusals, "reason": pod.last_refusal}
             evicted += [pod for pod in leaving if pod.gone_after is not None]
             if left:
-                raise stuck(module, api, name, left, present.pods(), evicted, refused, budget_version)
+                raise stuck(module, api, name, left, present.objects(), evicted, refused, budget_version)
     result.update(
         evicted=sorted({pod.name for pod in evicted}),
         changed=changed or bool(evicted),

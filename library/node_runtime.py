@@ -154,7 +154,7 @@ ARGUMENTS = dict(
     known_as={"type": "dict"},
     annotations={"type": "dict", "default": {}},
 )
-PAUSE = 1.0  # seconds between two looks
+PAUSE = 1.0  # seconds between two tries, where the node is gone or the API away
 
 
 def act(module, api):
@@ -198,16 +198,23 @@ def wait_ready(module, api, began):
         pods_back=params["pods_back"],
     )
     deadline = began + params["timeout"]
+    if module.check_mode:
+        node = node_view.get_node(api, name)
+        pods = node_view.pods_on(api, name)
+        return node, pods, node_gate.missing(node, pods, want, params["before"])
     reasons = []
     while True:
-        left = deadline - time.monotonic()
         try:
-            node = node_view.get_node(api, name, retry_for=max(0.0, left))
-            give_back(module, api, node)
-            pods = node_view.pods_on(api, name, retry_for=max(0.0, left))
-            reasons = node_gate.missing(node, pods, want, params["before"])
-            if not reasons or module.check_mode:
-                return node, pods, reasons
+            with node_view.NodeAndPods(api, name, retry_for=max(0.0, deadline - time.monotonic())) as seen:
+                while seen.is_current:
+                    node, pods = seen.node(), seen.pods()
+                    give_back(module, api, node)
+                    reasons = node_gate.missing(node, pods, want, params["before"])
+                    if not reasons:
+                        return node, pods, reasons
+                    if time.monotonic() + PAUSE >= deadline:
+                        break
+                    seen.wait(deadline - PAUSE - time.monotonic())
         except NoSuchNode:
             reasons = ["somebody deleted it from the API, and its kubelet has not registered it anew"]
         except Unreachable as error:

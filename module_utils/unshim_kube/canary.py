@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from .errors import KubeError, Refused, Unreachable
+from .followed import Followed
 
 if TYPE_CHECKING:
     from .client import Api, Executed
 
-PAUSE = 0.5  # seconds between two looks
+PAUSE = 0.5  # seconds between two looks, where the API cannot be listened to
 
 Json = dict[str, Any]
 
@@ -56,12 +57,22 @@ class Canary:
     def wait(self, done: Callable[[Json], bool], hopeless: Callable[[Json], str], timeout: float) -> tuple[Json, str]:
         """Return the pod as soon as it is ``done`` or hopeless, at the latest after ``timeout``; and why it is hopeless."""
         deadline = time.monotonic() + timeout
-        while True:
-            pod = self.read()
-            why = hopeless(pod)
-            if why or done(pod) or time.monotonic() >= deadline:
-                return pod, why
-            time.sleep(PAUSE)
+        with self._followed() as seen:
+            while True:
+                pod = self._seen(seen) or self.read()
+                why = hopeless(pod)
+                if why or done(pod) or time.monotonic() >= deadline:
+                    return pod, why
+                seen.wait(PAUSE if not seen.is_current else deadline - time.monotonic())
+
+    def _followed(self) -> Followed:
+        return Followed(
+            self._api, f"/api/v1/namespaces/{self.namespace}/pods", fieldSelector=f"metadata.name={self.name}"
+        )
+
+    def _seen(self, seen: Followed) -> Json | None:
+        """Return the pod as the API said last, None if it is gone or the API has to be asked."""
+        return next(iter(seen.objects().values()), None) if seen.is_current else None
 
     def log(self, container: str) -> str:
         return self._api.text(f"{self.path}/log", container=container, tailLines=20)
@@ -89,20 +100,22 @@ class Canary:
     def delete(self) -> float | None:
         """Delete the pod and wait until it is gone; return the seconds that took, None if it is still there."""
         began = time.monotonic()
-        self._api.delete(self.path)
-        while True:
-            try:
-                self.last = self.read()
-            except Refused as error:
-                if error.status == 404:
+        with self._followed() as seen:
+            self._api.delete(self.path)
+            while True:
+                try:
+                    self.last = self._seen(seen) or self.read()
+                except Refused as error:
+                    if error.status == 404:
+                        self._gone = True
+                        return time.monotonic() - began
+                    raise
+                left = began + self._delete_timeout - time.monotonic()
+                if left <= 0:
+                    # The kubelet finishes a terminating pod when it can; forcing it would only hide its container.
                     self._gone = True
-                    return time.monotonic() - began
-                raise
-            if time.monotonic() - began >= self._delete_timeout:
-                # The kubelet finishes a terminating pod when it can; forcing it would only hide its container.
-                self._gone = True
-                return None
-            time.sleep(PAUSE)
+                    return None
+                seen.wait(PAUSE if not seen.is_current else left)
 
     def _give_up(self) -> None:
         try:

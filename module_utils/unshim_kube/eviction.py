@@ -6,21 +6,20 @@ UID, so a pod that comes back elsewhere under its old name (a StatefulSet's) is 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from .errors import KubeError, Refused, Unreachable
+from .followed import Followed
 
 if TYPE_CHECKING:
     from .client import Api
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two tries for one pod
 WORKERS = 16
-WATCH_SECONDS = 30
 
 
 @dataclass
@@ -39,70 +38,11 @@ class Leaving:
     pending: Future[None] | None = field(default=None, repr=False)
 
 
-class PodsOfNode:
-    """The pods bound to one node, kept up to date by a list and a watch in a thread."""
+class PodsOfNode(Followed):
+    """The pods bound to one node."""
 
     def __init__(self, api: Api, node: str) -> None:
-        self._api = api
-        self._query: dict[str, Any] = {"fieldSelector": f"spec.nodeName={node}"}
-        self._changed = threading.Condition()
-        self._pods: dict[str, dict[str, Any]] = {}
-        self._version = ""
-        self._stopped = False
-        self._list()
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._follow, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped = True
-
-    def pods(self) -> dict[str, dict[str, Any]]:
-        """Return the pods by UID."""
-        with self._changed:
-            return dict(self._pods)
-
-    def wait(self, seconds: float) -> None:
-        """Return when a pod changed, at the latest after ``seconds``."""
-        with self._changed:
-            self._changed.wait(seconds)
-
-    def _list(self) -> None:
-        pods, version = self._api.list_with_version("/api/v1/pods", **self._query)
-        with self._changed:
-            self._pods = {pod["metadata"]["uid"]: pod for pod in pods}
-            self._version = version
-            self._changed.notify_all()
-
-    def _follow(self) -> None:
-        while not self._stopped:
-            try:
-                for event in self._api.watch(
-                    "/api/v1/pods", seconds=WATCH_SECONDS, resourceVersion=self._version, **self._query
-                ):
-                    if event["type"] == "ERROR":  # mostly 410: the version is too old
-                        break
-                    self._apply(event["type"], event["object"])
-                    if self._stopped:
-                        return
-                else:
-                    continue
-            except (KubeError, ValueError, KeyError):
-                time.sleep(0.5)
-            try:
-                self._list()
-            except KubeError:
-                time.sleep(1)
-
-    def _apply(self, kind: str, pod: dict[str, Any]) -> None:
-        with self._changed:
-            self._version = pod["metadata"]["resourceVersion"]
-            if kind == "DELETED":
-                self._pods.pop(pod["metadata"]["uid"], None)
-            elif kind in ("ADDED", "MODIFIED"):
-                self._pods[pod["metadata"]["uid"]] = pod
-            self._changed.notify_all()
+        super().__init__(api, "/api/v1/pods", fieldSelector=f"spec.nodeName={node}")
 
 
 def empty(
@@ -122,7 +62,7 @@ def empty(
     waiting = list(leaving)
     with ThreadPoolExecutor(max_workers=max(1, min(WORKERS, len(waiting)))) as workers:
         while waiting:
-            present = node.pods()
+            present = node.objects()
             now = time.monotonic()
             for pod in waiting:
                 if pod.uid not in present:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
 
 from .errors import KubeError, NoSuchNode, Refused
+from .followed import Followed, Pulse
 
 if TYPE_CHECKING:
     from .client import Api
@@ -19,8 +21,12 @@ def get_node(api: Api, name: str, *, retry_for: float | None = None) -> Json:
     except Refused as error:
         if error.status != 404:
             raise
+    raise no_such_node(api, name)
+
+
+def no_such_node(api: Api, name: str) -> NoSuchNode:
     others = sorted(node["metadata"]["name"] for node in list_nodes(api))
-    raise NoSuchNode(
+    return NoSuchNode(
         f"There is no node named {name} in the cluster at {api.server}; its nodes are: {', '.join(others) or 'none'}. "
         "Set unshim_node_name for this host, or unshim_kubeconfig if this is another cluster. A node that was deleted from the "
         "API comes back when its kubelet is started anew (systemctl restart kubelet)."
@@ -72,3 +78,48 @@ def eviction_version(api: Api) -> str:
     raise KubeError(
         f"The Kubernetes API server at {api.server} cannot evict pods (it has no pods/eviction), so a drain is not possible."
     )
+
+
+class NodeAndPods:
+    """A node and the pods bound to it as the API has them, kept up to date while the ``with`` block runs.
+
+    Args:
+        retry_for: seconds for which an API server that does not answer is asked again, at the beginning.
+    """
+
+    def __init__(self, api: Api, name: str, *, retry_for: float) -> None:
+        self._api, self._name = api, name
+        self._pulse = Pulse()
+        self._nodes = Followed(
+            api, "/api/v1/nodes", pulse=self._pulse, retry_for=retry_for, fieldSelector=f"metadata.name={name}"
+        )
+        self._pods = Followed(
+            api, "/api/v1/pods", pulse=self._pulse, retry_for=retry_for, fieldSelector=f"spec.nodeName={name}"
+        )
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        for one in (self._nodes, self._pods):
+            self._running.enter_context(one)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the API has answered when it was asked last; else begin anew, with all the patience of a beginning."""
+        return self._nodes.is_current and self._pods.is_current
+
+    def node(self) -> Json:
+        """Return the node; NoSuchNode if it is gone."""
+        for node in self._nodes.objects().values():
+            return node
+        raise no_such_node(self._api, self._name)
+
+    def pods(self) -> list[Json]:
+        return list(self._pods.objects().values())
+
+    def wait(self, seconds: float) -> None:
+        """Return when something of it has changed, at the latest after ``seconds``."""
+        self._pulse.wait(seconds)

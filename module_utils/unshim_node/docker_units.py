@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from typing import Iterable, List
 
 from . import files, systemd
 from .errors import NodeError
@@ -27,8 +28,8 @@ AssertPathExists=!/
 
 def present() -> dict:
     """Return what systemd says of each of UNITS that this node has, by name, in the order to stop them."""
-    states = [(unit, systemd.show(unit)) for unit in UNITS]
-    return {unit: state for unit, state in states if state["LoadState"] not in ("not-found", "")}
+    states = systemd.show_all(UNITS)
+    return {unit: states[unit] for unit in UNITS if states[unit]["LoadState"] not in ("not-found", "")}
 
 
 def drop_in_path(unit):
@@ -46,28 +47,38 @@ def is_retired(unit, state):
     return is_barred(unit, state) and state["ActiveState"] in ("inactive", "failed")
 
 
-def bar(unit: str) -> bool:
-    """Make sure that nothing starts the unit, also after a reboot; return whether that was needed.
+def bar(units: Iterable[str]) -> List[str]:
+    """Make sure that nothing starts the units, also after a reboot; return those of which that was needed.
 
     That is a mask, but systemd masks no unit whose file is in /etc/systemd/system, as one installed by hand is: the
     mask is a symlink of that very name. Such a unit is disabled and gets a drop-in with an assertion that never holds,
     so that starting it fails and says why; a failed condition would pass for success.
     """
-    state = systemd.show(unit)
-    if is_barred(unit, state):
-        return False
-    path = os.path.join(ETC, unit)
-    if os.path.lexists(path) and os.path.realpath(path) != "/dev/null":
+    units = list(units)
+    states = systemd.show_all(units) if units else {}
+    needed = [unit for unit in units if not is_barred(unit, states[unit])]
+    by_hand = [unit for unit in needed if _is_installed_by_hand(unit)]
+    for unit in by_hand:
+        path = os.path.join(ETC, unit)
         if os.path.islink(path):
             raise NodeError(
                 "%s is a link to %s, so systemd can neither mask nor disable %s without removing it. Replace the link "
                 "by the file itself, `systemctl daemon-reload`, and run again." % (path, os.readlink(path), unit)
             )
+    for unit in by_hand:
         files.write_atomically(drop_in_path(unit), DROP_IN_TEXT.encode("ascii"), 0o644, 0, 0)
+    if by_hand:
         systemd.daemon_reload()
+    for unit in by_hand:
         systemd.disable(unit)
-        return True
-    return systemd.mask(unit)
+    # All at once: systemd reads every unit file of the node again after each mask.
+    systemd.mask([unit for unit in needed if unit not in by_hand])
+    return needed
+
+
+def _is_installed_by_hand(unit: str) -> bool:
+    path = os.path.join(ETC, unit)
+    return os.path.lexists(path) and os.path.realpath(path) != "/dev/null"
 
 
 def unbar(unit: str) -> bool:

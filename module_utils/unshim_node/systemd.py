@@ -1,7 +1,7 @@
 """systemd units, by systemctl. Every failure names the unit and quotes the end of its log."""
 
 import re
-from typing import Dict
+from typing import Dict, Iterable
 
 from . import commands
 from .errors import NodeError
@@ -33,8 +33,26 @@ TELLING = re.compile(r"^E\d{4} |level=(error|warning)|\b(error|failed|exited)\b"
 
 def show(unit: str) -> Dict[str, str]:
     """Return the unit's PROPERTIES by name; an unknown unit has LoadState "not-found"."""
-    result = commands.run(["systemctl", "show", "--no-pager", "-p", ",".join(PROPERTIES), "--", unit], timeout=30)
-    found = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
+    return show_all([unit])[unit]
+
+
+def show_all(units: Iterable[str]) -> Dict[str, Dict[str, str]]:
+    """Return the PROPERTIES of each unit, from one question to systemd.
+
+    It answers in blocks in the order of the units, with an empty line between two (systemctl-show.c).
+    """
+    units = list(units)
+    result = commands.run(["systemctl", "show", "--no-pager", "-p", ",".join(PROPERTIES), "--"] + units, timeout=30)
+    blocks = result.out.split("\n\n") if len(units) > 1 else [result.out]
+    if len(blocks) != len(units):
+        raise NodeError(
+            "systemctl told of %d units and was asked about %d: %s." % (len(blocks), len(units), ", ".join(units))
+        )
+    return {unit: _properties(blocks[place]) for place, unit in enumerate(units)}
+
+
+def _properties(text: str) -> Dict[str, str]:
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return {name: found.get(name, "") for name in PROPERTIES}  # an old systemd leaves out what it does not know
 
 
@@ -129,12 +147,10 @@ def disable(unit):
     return True
 
 
-def mask(unit):
-    """Mask the unit and return whether that was needed."""
-    if show(unit)["UnitFileState"] == "masked":
-        return False
-    _change("mask", unit, 60)
-    return True
+def mask(units):
+    """Mask the units, all at once."""
+    if units:
+        _change("mask", units, 60)
 
 
 def unmask(unit):
@@ -151,13 +167,15 @@ def daemon_reload():
     commands.run(["systemctl", "daemon-reload"], timeout=90)
 
 
-def _change(verb, unit, timeout):
+def _change(verb, units, timeout):
+    """Ask systemctl to do something with a unit, or with several; the log of the first tells of a failure."""
+    names = [units] if isinstance(units, str) else list(units)
     began = commands.now() - 1  # s; its log has whole seconds
     try:
-        commands.run(["systemctl", verb, "--", unit], timeout=timeout)
+        commands.run(["systemctl", verb, "--"] + names, timeout=timeout)
     except commands.CommandFailed as error:
-        said = telling_log(unit, since=began, lines=8)
+        said = telling_log(names[0], since=began, lines=8)
         raise NodeError(
-            "Cannot %s the unit %s: %s\nIts log says:\n%s" % (verb, unit, error.message, said),
-            {"unit": unit, "unit_log": said.splitlines()},
+            "Cannot %s the unit %s: %s\nIts log says:\n%s" % (verb, ", ".join(names), error.message, said),
+            {"unit": names[0], "unit_log": said.splitlines()},
         ) from error

@@ -32,7 +32,7 @@ class Cluster:
         self.events = []
         self.lock = threading.Condition()
 
-    def list_with_version(self, path, **query):
+    def list_with_version(self, path, *, retry_for=None, **query):
         assert (path, query) == ("/api/v1/pods", {"fieldSelector": "spec.nodeName=n1"})
         return list(self.pods.values()), "1"
 

@@ -61,14 +61,20 @@ def main(arguments):
     words = [word for word in arguments if not word.startswith("-")]
     verb = words[0]
     if verb == "show":
-        state = load(words[-1])
-        if "command" in state and state["ActiveState"] == "active" and not alive(state["MainPID"]):
-            state.update(ActiveState="failed", MainPID="0", Result="exit-code")
-        print("\n".join("%s=%s" % pair for pair in state.items() if isinstance(pair[1], str)))
+        for place, unit in enumerate(arguments[arguments.index("--") + 1 :]):
+            state = load(unit)
+            if "command" in state and state["ActiveState"] == "active" and not alive(state["MainPID"]):
+                state.update(ActiveState="failed", MainPID="0", Result="exit-code")
+            lines = ["%s=%s" % pair for pair in state.items() if isinstance(pair[1], str)]
+            print("\n" * bool(place) + "\n".join(lines))
         return 0
     with open(os.path.join(UNITS, "calls"), "a") as stream:
         stream.write(" ".join(words) + "\n")
     if verb == "daemon-reload":
+        return 0
+    if verb == "mask":
+        for unit in words[1:]:
+            save(unit, dict(load(unit), UnitFileState="masked"))
         return 0
     state = load(words[1])
     if verb in ("stop", "restart"):
