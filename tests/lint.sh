@@ -18,15 +18,6 @@ check() {
 
 shell_files() { git ls-files --cached --others --exclude-standard '*.sh' .ci/run | sort -u; }
 
-# Documentation is what ansible-doc renders, for every module there is.
-# shellcheck disable=SC2317  # called through check
-render_module_documentation() {
-  local module
-  for module in library/*.py; do
-    ansible-doc --module-path library --type module "$(basename "$module" .py)" >/dev/null || return 1
-  done
-}
-
 check ruff ruff check .
 check ruff-format ruff format --check .
 check mypy mypy
@@ -37,5 +28,7 @@ check shellcheck shellcheck "${scripts[@]}"
 mapfile -t node_side < <(git ls-files --cached --others --exclude-standard 'library/*.py' 'module_utils/unshim_node/*.py' 'roles/*/files/*.py' | grep -v -e node_drain -e node_canary -e node_runtime)
 check vermin vermin --target=3.6- --no-tips --violations "${node_side[@]}"
 check ansible-lint ansible-lint --offline
-check ansible-doc render_module_documentation
+# Documentation is what ansible-doc renders, for every module there is.
+mapfile -t modules < <(basename --suffix=.py library/*.py)
+check ansible-doc ansible-doc --module-path library --type module "${modules[@]}"
 exit "$failed"
