@@ -58,7 +58,7 @@ try() (
   export ANSIBLE_PYTHON_INTERPRETER="$1/bin/python"
   export PATH="$1/bin:$PATH" ANSIBLE_CONFIG="$work/tree/ansible.cfg" ANSIBLE_NOCOLOR=1 COLUMNS=200
   cd "$work/tree"
-  ansible --version | head -n 1
+  ansible --version | sed -n 1p
   ansible-playbook --syntax-check -i "$work/inventory" playbooks/*.yml >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
   unshim-scan --help >/dev/null
   # Of what pip installed, not of the copy.
