@@ -58,7 +58,7 @@ try() (
   export ANSIBLE_PYTHON_INTERPRETER="$1/bin/python"
   export PATH="$1/bin:$PATH" ANSIBLE_CONFIG="$work/tree/ansible.cfg" ANSIBLE_NOCOLOR=1 COLUMNS=200
   cd "$work/tree"
-  ansible --version | head -n 1
+  ansible --version | sed -n 1p
   ansible-playbook --syntax-check -i "$work/inventory" playbooks/*.yml >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
   unshim-scan --help >/dev/null
   # Of what pip installed, not of the copy.
@@ -81,7 +81,7 @@ git ls-files --cached --others --exclude-standard -z | xargs -0 cp --parents --t
 printf 'kube_node:\n  hosts:\n    localhost: {ansible_connection: local, ansible_become: %s}\n' "${become:-true}" >"$work/inventory/hosts.yml"
 
 oldest=$(interpreter 11 12 13)
-newest=$(interpreter 14 13 12)
+newest=$(interpreter 13 12)
 for end in "oldest $oldest ansible-core==$declared.0" "newest $newest ansible-core"; do
   read -r name python core <<<"$end"
   # A new release of ansible-core comes with the next change of anything else; `rm` the directory to have it now.
