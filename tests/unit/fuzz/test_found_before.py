@@ -40,6 +40,8 @@ FOUND = [
     ("daemon.json", DAEMON_JSON.replace("1400", MANY_DIGITS)),
     ("containerd's config.toml", f"version = {MANY_DIGITS}\n"),
     ("containerd's config.toml", "version = 2\nx = " + "[" * 3000),
+    ("hosts.toml in Docker-in-Docker", "host = 5\n"),
+    ("hosts.toml in Docker-in-Docker", "x = " + "[" * 3000),
     ("journal", json.dumps({"timeline": [{"event": "drained", "time": 10**400}]})),
     ("journal", json.dumps({"timeline": [{"event": "drained", "time": 10**20}, {"event": "uncordoned", "time": float("nan")}]})),
     ("journal", json.dumps({"timeline": [], "steps": [{"stage": "prepare", "started": 10**400}]})),
