@@ -151,7 +151,7 @@ def final_path(path):
 
 def missing_directories(path):
     path = os.path.abspath(path)
-    return _said(path, DIRECTORIES + 'missing "$(final "$1")"', path).splitlines()
+    return _said(path, DIRECTORIES + 't=$(final "$1") || exit; missing "$t"', path).splitlines()
 
 
 def read_attributes(path):
@@ -173,13 +173,13 @@ def write_atomically(path, data, mode, uid, gid, attributes=None):
 
 
 def remove_unfinished(path):
-    script = DIRECTORIES + 'rm -f -- "$(dirname -- "$(final "$1")")"/%s*' % files.UNFINISHED
+    script = DIRECTORIES + 't=$(final "$1") || exit; rm -f -- "$(dirname -- "$t")"/%s*' % files.UNFINISHED
     _run(script, path)
 
 
 def remove(path):
     script = DIRECTORIES + (
-        't=$(final "$1"); { [ -e "$t" ] || [ -L "$t" ]; } || exit %d; unlink "$t" && flush "$(dirname -- "$t")"'
+        't=$(final "$1") || exit; { [ -e "$t" ] || [ -L "$t" ]; } || exit %d; unlink "$t" && flush "$(dirname -- "$t")"'
         % NOT_THERE
     )
     result = _run(script, path)
