@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from unshim import records, sections
 from unshim.facts import Facts
 from unshim.node_compat import evaluation, observation, report_json, report_junit, report_markdown
 from unshim.node_compat.model import Observed, Run
-from unshim_kube import action_run
+from unshim_kube import action_run, written_file
 from unshim_kube.errors import KubeError
 
 NO_IMAGE = "no image with a shell is named: set unshim_canary_image to one that has busybox' commands"
@@ -182,9 +181,7 @@ def write(directory: Path, run: Run) -> dict[str, str]:
         path = directory / f"{name}.{suffixes[form]}"
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(path.name + ".new")
-            beside.write_text(render(run), encoding="utf-8", errors="backslashreplace")
-            os.replace(beside, path)
+            written_file.replace(path, render(run), 0o644, errors="backslashreplace")
         except OSError as error:
             raise KubeError(
                 f"{path} cannot be written on the controller: {error.strerror}. Name another directory in unshim_compat_dir."

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
@@ -44,11 +47,27 @@ class ActionModule(ActionBase):
         )
         return result
 
+    @contextmanager
+    def _output_unseen(self) -> Iterator[None]:
+        """Keep what the node prints from the screen of whoever says -vvv, where ssh's connection shows it: it holds whole files."""
+        context = self._connection._play_context
+        if Display().verbosity < 3 or context.no_log:
+            yield
+            return
+        # ssh's own words would be hidden as well, and whoever says -vvv may be looking for why a node is not reached.
+        self._low_level_execute_command("true")
+        context.no_log = True
+        try:
+            yield
+        finally:
+            context.no_log = False
+
     def _observe(self) -> Any:
         script = observe.probe_script()
-        answer = self._low_level_execute_command(packed_command(script))
-        if NO_UNPACKER in answer["stdout"]:
-            answer = self._low_level_execute_command(plain_command(script))
+        with self._output_unseen():
+            answer = self._low_level_execute_command(packed_command(script))
+            if NO_UNPACKER in answer["stdout"]:
+                answer = self._low_level_execute_command(plain_command(script))
         try:
             return observe.parse(answer["stdout"])
         except observe.ProbeError as error:

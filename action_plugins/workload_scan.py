@@ -12,7 +12,7 @@ from unshim import __version__, records
 from unshim.workloads import allow_list, manifest_types, outputs, report_json, report_text, static_pods
 from unshim.workloads.model import Report, ScanSettings
 from unshim.workloads.scan import reported
-from unshim_kube import action_run
+from unshim_kube import action_run, written_file
 from unshim_kube.errors import KubeError
 
 _NAMES: dict[str, Any] = {"type": "list", "elements": "str"}
@@ -99,7 +99,7 @@ def write(report: Report, directory: Path, check_mode: bool) -> bool:
             changed = True
             if not check_mode:
                 directory.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+                written_file.replace(path, text, 0o644)
         except OSError as error:
             raise KubeError(f"{path} cannot be written on the controller: {error.strerror}.") from None
     return changed

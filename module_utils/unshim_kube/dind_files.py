@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from . import written_file
 from .errors import KubeError
+
+
+def is_same(path: Path, text: str, mode: int) -> bool:
+    """Return whether a file, and no link to one, has this text and this mode already."""
+    try:
+        info = path.lstat()
+        if not stat.S_ISREG(info.st_mode) or stat.S_IMODE(info.st_mode) != mode:
+            return False
+        return path.read_text(encoding="utf-8") == text
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
 
 
 def write(directory: Path, files: Mapping[str, str], mode: str, check_mode: bool) -> bool:
@@ -15,16 +27,13 @@ def write(directory: Path, files: Mapping[str, str], mode: str, check_mode: bool
     for name, text in files.items():
         path = directory / name
         try:
-            if path.is_file() and path.read_text(encoding="utf-8") == text:
+            if is_same(path, text, int(mode, 8)):
                 continue
             changed = True
             if check_mode:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, int(mode, 8))
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                os.fchmod(stream.fileno(), int(mode, 8))
-                stream.write(text)
+            written_file.replace(path, text, int(mode, 8))
         except OSError as error:
             raise KubeError(f"{path} cannot be written on the controller: {error.strerror}.") from None
     return changed

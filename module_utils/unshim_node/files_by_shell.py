@@ -16,14 +16,17 @@ NOT_THERE = 44  # a return code of ours
 
 DIRECTORIES = """
 existing() { d=$(dirname -- "$1"); while [ ! -e "$d" ] && [ ! -L "$d" ]; do d=$(dirname -- "$d"); done; printf '%s' "$d"; }
-# A link that is neither root's nor ours could be planted, to have root write where it leads.
+# A link that is neither root's nor ours could be planted, to have root write where it leads. Directories are not looked at.
 final() {
-  if [ -L "$1" ]; then
-    case $(stat -c %u -- "$1") in
-      0 | "$(id -u)") readlink -m -- "$1" ;;
-      *) echo "$1: it is a symlink that belongs to neither root nor us" >&2; exit 1 ;;
-    esac
-  else printf '%s' "$1"; fi
+  p=$1 n=0
+  while [ -L "$p" ]; do
+    owner=$(stat -c %u -- "$p")
+    [ "$owner" = 0 ] || [ "$owner" = "$(id -u)" ] || { echo "$p: it is a symlink that belongs to user $owner" >&2; exit 1; }
+    n=$((n + 1)); [ "$n" -le 40 ] || { echo "$1: Too many levels of symbolic links" >&2; exit 1; }
+    t=$(readlink -- "$p")
+    case $t in /*) p=$t ;; *) p=$(dirname -- "$p")/$t ;; esac
+  done
+  if [ "$n" -gt 0 ]; then readlink -m -- "$p"; else printf '%s' "$1"; fi
 }
 missing() {
   d=$(dirname -- "$1") m=
@@ -148,7 +151,7 @@ def final_path(path):
 
 def missing_directories(path):
     path = os.path.abspath(path)
-    return _said(path, DIRECTORIES + 'missing "$(final "$1")"', path).splitlines()
+    return _said(path, DIRECTORIES + 't=$(final "$1") || exit; missing "$t"', path).splitlines()
 
 
 def read_attributes(path):
@@ -170,13 +173,13 @@ def write_atomically(path, data, mode, uid, gid, attributes=None):
 
 
 def remove_unfinished(path):
-    script = DIRECTORIES + 'rm -f -- "$(dirname -- "$(final "$1")")"/%s*' % files.UNFINISHED
+    script = DIRECTORIES + 't=$(final "$1") || exit; rm -f -- "$(dirname -- "$t")"/%s*' % files.UNFINISHED
     _run(script, path)
 
 
 def remove(path):
     script = DIRECTORIES + (
-        't=$(final "$1"); { [ -e "$t" ] || [ -L "$t" ]; } || exit %d; unlink "$t" && flush "$(dirname -- "$t")"'
+        't=$(final "$1") || exit; { [ -e "$t" ] || [ -L "$t" ]; } || exit %d; unlink "$t" && flush "$(dirname -- "$t")"'
         % NOT_THERE
     )
     result = _run(script, path)

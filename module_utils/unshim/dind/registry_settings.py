@@ -14,7 +14,7 @@ from typing import Any
 from .. import docker_settings, proxies, unit_environment
 from ..facts import Facts, File, Unit
 from ..kubelet_flags import FlagError
-from ..registries import DOCKER_CERTS_D, HUB, HUB_SERVER
+from ..registries import DOCKER_CERTS_D, HUB, HUB_SERVER, redacted
 from .model import Networks, Registries
 
 CERTS_D = "/etc/containerd/certs.d"
@@ -26,7 +26,10 @@ def of_node(facts: Facts) -> Registries:
     found = _of_docker(values, facts.files) if values or _has(facts.files, DOCKER_CERTS_D) else None
     if found is None:
         found = _of_hosts_toml(facts.files)
-    return replace(found, proxies=_proxies(facts, values))
+    # dockerd starts with no mirror that has a user in its URL (moby registry/config.go, ValidateMirror), and daemon.json becomes
+    # a ConfigMap, which others may read.
+    mirrors = tuple(url for url in found.mirrors if redacted(url) == url)
+    return replace(found, mirrors=mirrors, proxies=_proxies(facts, values))
 
 
 def of_nodes(nodes: Mapping[str, Facts]) -> tuple[Registries, list[str]]:
@@ -95,9 +98,10 @@ def _of_hosts_toml(files: Mapping[str, File]) -> Registries:
         name = path.split("/")[-2]
         try:
             data = tomllib.loads(files[path].content or "")
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError, ValueError):
             continue
-        hosts = {url: table for url, table in (data.get("host") or {}).items() if isinstance(table, dict)}
+        tables = data.get("host")
+        hosts = {url: one for url, one in tables.items() if isinstance(one, dict)} if isinstance(tables, dict) else {}
         if name == HUB:
             mirrors += [url.removesuffix("/v2") for url in hosts if url != HUB_SERVER]
             continue

@@ -57,10 +57,16 @@ def parse(text: str, file: str) -> list[Entry]:
         return []
     if not isinstance(data, dict) or set(data) != {"allow"} or not isinstance(data["allow"], list | None):
         raise AllowListError(f"{file}:1: an allow-list is one key, allow, with a list; docs/scan.md shows one.")
-    nodes = root.value[0][1].value if isinstance(root, yaml.MappingNode) else []
+    # The last one counts where the key is there twice.
+    entries = root.value[-1][1] if isinstance(root, yaml.MappingNode) else None
+    nodes = entries.value if isinstance(entries, yaml.SequenceNode) else []
+    if len(nodes) != len(data["allow"] or []):
+        raise AllowListError(
+            f"{file}:1: the list of allow cannot be told apart; write it out, without aliases and merges."
+        )
     return [
         _entry(one, f"{file}:{node.start_mark.line + 1}", node.start_mark.line + 1)
-        for one, node in zip(data["allow"] or [], nodes, strict=False)
+        for one, node in zip(data["allow"] or [], nodes, strict=True)
     ]
 
 

@@ -13,6 +13,7 @@ import test_node_file_copies
 import test_node_files
 import test_node_grpc_call
 import test_node_journal
+import test_node_planted_links
 from a_shell import place_of
 from cri_server import Server, reply
 
@@ -50,6 +51,15 @@ class TestFiles(FromAfar, test_node_files.TestFiles):
             files.write_atomically(self.path, b"new content\n" * 1000, 0o644, 0, 0)
         self.assertIn("only a part of it arrived", caught.exception.message)
         self.assertEqual((self.read(), self.left_over()), ("old\n", []))
+
+
+class TestPlantedLinks(FromAfar, test_node_planted_links.TestPlantedLinks):
+    # By a shell only links at the file itself are looked at, not those in place of a directory above it; the lock is flock(1)'s.
+    test_a_directory_on_the_way_is_a_link_of_a_user = None
+    test_a_link_that_turns_up_between_two_looks = None
+    test_a_plugin_is_not_copied_through_a_link = None
+    test_links_in_a_circle = None
+    test_the_locks_are_not_opened_through_a_link = None
 
 
 class TestFilesRemembered(FromAfar, test_node_journal.TestFilesRemembered):

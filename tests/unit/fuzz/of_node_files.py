@@ -151,6 +151,13 @@ PLANNED_SAMPLES = (
     *(f"/etc/containerd/config.toml\n{one}" for one in texts("containerd/*.toml")),
 )  # fmt: skip
 
+HOSTS_TOML = """\
+server = "https://r.example"
+[host."https://mirror.example/v2"]
+capabilities = ["pull", "resolve"]
+ca = ["/etc/ca.crt"]
+skip_verify = true
+"""
 OCI_SPEC = '{"ociVersion":"1.0.2","process":{"rlimits":[{"type":"RLIMIT_NOFILE","hard":1024,"soft":1024}]}}'
 
 
@@ -170,6 +177,12 @@ def dind_registries(text):
     return registry_settings.of_node(replace(facts(WORKER), files={**facts(WORKER).files, file.path: file}))
 
 
+def dind_hosts_toml(text):
+    file = File("/etc/containerd/certs.d/r.example/hosts.toml", kind="file", content=text)
+    hub = File("/etc/containerd/certs.d/docker.io/hosts.toml", kind="file", content=text)
+    return registry_settings.of_node(Facts(files={file.path: file, hub.path: hub}))
+
+
 def read_cni(text):
     file = File("/etc/cni/net.d/1.conflist", kind="file", content=text)
     return cni.read({file.path: file}, "/etc/cni/net.d")
@@ -186,6 +199,7 @@ PARSERS = {
     "kubelet configuration": Parser(set_kubelet, (file_of(WORKER, "/var/lib/kubelet/config.yaml"),), mutations.as_yaml, (kubelet_configuration.YamlError,), 2),
     "daemon.json": Parser(read_daemon_json, (DAEMON_JSON, file_of(WORKER, "/etc/docker/daemon.json")), mutations.as_json, (docker_settings.DaemonJsonError,)),
     "daemon.json in Docker-in-Docker": Parser(dind_registries, (DAEMON_JSON,), mutations.as_json),
+    "hosts.toml in Docker-in-Docker": Parser(dind_hosts_toml, (HOSTS_TOML,), mutations.as_toml),
     "containerd's config.toml": Parser(read_containerd, (*texts("containerd/*.toml"), *texts("containerd/imports/*.toml")), mutations.as_toml, (containerd_config.ConfigError,), 4),
     "containerd's metrics address": Parser(lambda text: endpoint.with_address(text, "127.0.0.1:1338"), texts("containerd/*.toml"), mutations.as_toml, (endpoint.EndpointError, containerd_config.ConfigError)),
     "OCI spec": Parser(lambda text: (rlimits.base_spec(text, {"nofile": (1, 2)}), rlimits.limits_of_spec(text)), (OCI_SPEC,), mutations.as_json, (ValueError,)),

@@ -1,5 +1,6 @@
 """Secrets that are planted in everything unshim reads turn up in nothing it prints or writes for people and other programs."""
 
+import base64
 import datetime
 import json
 
@@ -23,6 +24,11 @@ from unshim import (
     report_markdown,
     timeline,
 )
+from unshim.dind import manifests as dind_manifests
+from unshim.dind import model as dind_model
+from unshim.dind import registry_settings
+from unshim.dind import unit as dind_unit
+from unshim.dind.model import Cluster, Networks
 from unshim.monitoring import endpoint
 from unshim.monitoring import files as monitoring_files
 from unshim.node_compat import evaluation, observation, report_json, report_junit
@@ -33,6 +39,8 @@ from unshim.progress import Board
 from unshim.report_model import HostInput
 from unshim.workloads import outputs, scan, static_pods
 from unshim.workloads.model import ScanSettings
+
+IMAGE = f"docker@sha256:{'0' * 64}"
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +176,32 @@ def told_in(texts):
 def context(text, secret):
     at = text.index(secret)
     return text[max(0, at - 120) : at + 20]
+
+
+def test_a_new_file_with_a_secret_is_its_owners_alone(facts, made):
+    """A file that is there keeps the mode that its owner gave it."""
+    with_one = [change for change in made.files if any(secret in (change.after or "") for secret in planted.ALL)]
+    assert {change.before is None for change in with_one} == {True, False}
+    for change in with_one:
+        assert change.secret, change.path
+        assert change.mode == "0600" if change.before is None else facts.files[change.path].mode, change.path
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset", "service"])
+def test_docker_in_docker(facts, mode):
+    """A Secret is the only object that may hold one."""
+    cluster = Cluster(version="1.20.2", networks=Networks(), registries=registry_settings.of_node(facts))
+    settings = dind_model.Settings(mode=mode, image=IMAGE)
+    as_a_secret = base64.b64encode(planted.PROXY_URL.encode()).decode()
+    assert as_a_secret in json.dumps(dind_manifests.secrets(settings, cluster))
+    text = dind_manifests.render(settings, cluster, "c0ffee")
+    told_in({"manifests": text})
+    assert as_a_secret not in text
+
+
+def test_docker_in_docker_without_kubernetes(facts):
+    found = registry_settings.of_node(facts)
+    made = dind_unit.files(dind_model.Settings(image=IMAGE), found, Networks(), "nft")
+    open_to_all = {path: text for path, text in made.files.items() if path not in made.secret}
+    assert made.secret and any(planted.PROXY in made.files[path] for path in made.secret)
+    told_in(open_to_all)
