@@ -79,7 +79,7 @@ images_missing:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.unshim_node import cri, module_run
+from ansible.module_utils.unshim_node import cri, cri_proof, module_run
 
 ARGUMENTS = {
     "endpoint": {"type": "str", "default": "unix:///run/containerd/containerd.sock"},
@@ -90,25 +90,11 @@ ARGUMENTS = {
 }
 
 
-def ask(params):
-    """Return the module's result; CriError if something required is not there."""
-    said = cri.wait_ready(params["endpoint"], params["api"], params["timeout"], params["require"])
-    client = cri.Client(params["endpoint"], said["api"])
-    missing = [name for name in params["images"] if name and not client.image_present(name)]
-    if missing:
-        raise cri.CriError(
-            "The runtime at %s does not have %s. Load or pull it into the namespace k8s.io (containerd_images does)."
-            % (client.socket_path, ", ".join(missing)),
-            {"cri": said, "images_missing": missing},
-        )
-    return {"changed": False, "ready": True, "cri": said, "images_missing": []}
-
-
 def act(module):
     if not module.check_mode:
-        return ask(module.params)
+        return cri_proof.ask(module.params)
     try:
-        return ask(dict(module.params, timeout=0))
+        return cri_proof.ask(dict(module.params, timeout=0))
     except cri.CriError as error:
         module.warn("Not ready; outside check mode earlier steps may have made it so: " + error.message)
         return dict({"changed": False, "ready": False, "images_missing": [], "cri": {}}, **error.details)

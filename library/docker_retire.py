@@ -146,10 +146,10 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.unshim_node import (
-    docker_engine,
     docker_leftovers,
     docker_network,
     docker_remove,
+    docker_retirement,
     docker_stop,
     docker_units,
     journal,
@@ -172,49 +172,18 @@ ARGUMENTS = {
 }
 
 
-def retired(module, record):
-    params = module.params
-    retirement = docker_stop.Retirement(
-        stop_foreign=params["stop_foreign"],
-        grace_limit=params["grace_limit"],
-        kubelet_unit=params["kubelet_unit"],
-        containerd_socket=params["containerd_socket"],
-        cni={
-            "cache_directory": params["cni_cache_dir"],
-            "config_directory": params["cni_conf_dir"],
-            "plugin_directories": params["cni_bin_dirs"],
-        },
-    )
-    root = record.get(docker_stop.DATA_ROOT, docker_engine.DEFAULT_ROOT)
-    containers, units = docker_stop.survey(retirement, root, module.check_mode)
-    stopping = [docker_engine.described(c) for wave in docker_stop.to_stop(containers) for c in wave]
-    before = unit_lines(units)
-    changed = not all(docker_units.is_retired(unit, state) for unit, state in units.items())
-    outcome = {"changed": changed, "stopped": stopping, "units": units, "warnings": []}
-    if not changed:
-        docker_stop.prove(params["containerd_socket"], root)
-    elif not module.check_mode:
-        with record.step("retire Docker", "switch", undo="systemctl unmask docker.socket docker.service"):
-            record.mark("docker stopping")
-            outcome["warnings"] = docker_stop.retire(retirement, record, containers, units)
-            record.mark("docker stopped")
-    after = ["%s: inactive, kept from starting" % unit for unit in units] if changed else before
-    outcome["diff"] = diff(["running: %s" % name for name in stopping] + before, after)
-    return outcome
-
-
 def restored(module, record):
     units = docker_stop.to_restore(record)
     present = docker_units.present()
     changed = not docker_stop.is_restored(record, units)
     outcome = {"changed": changed, "units": present, "warnings": []}
-    before = unit_lines(present)
+    before = docker_retirement.unit_lines(present)
     if changed and not module.check_mode:
         with record.step("restore Docker", "rollback"):
             outcome["warnings"] = docker_stop.restore(record, units)
             record.mark("docker restored")
     after = ["%s: %s, %s" % (unit, was["active_state"], was["unit_file_state"]) for unit, was in units.items()]
-    outcome["diff"] = diff(before, sorted(after) if changed else before)
+    outcome["diff"] = docker_retirement.diff(before, sorted(after) if changed else before)
     return outcome
 
 
@@ -230,7 +199,7 @@ def removed(module, record):
     if committed and docker_remove.programs():
         # Not ours any more: somebody installed it after the commit.
         outcome["warnings"] = ["Docker was installed again after the commit; it and its data are left alone."]
-        return dict(outcome, diff=diff([], []))
+        return dict(outcome, diff=docker_retirement.diff([], []))
     delete_data = params["delete_data"] and docker_remove.has_data(root)
     going = Going(params, root, outcome["units"]) if not committed else None
     if delete_data:
@@ -243,7 +212,7 @@ def removed(module, record):
         outcome["warnings"] = going.warnings()
     outcome["data_deleted"] = bool(delete_data)
     outcome["changed"] = bool(lines)
-    outcome["diff"] = diff(lines, [])
+    outcome["diff"] = docker_retirement.diff(lines, [])
     if not lines or module.check_mode:
         return outcome
     bystanders = docker_remove.bystanders(params["containerd_socket"])
@@ -350,26 +319,13 @@ def disturbed(before, after):
     return ["While Docker was removed, %s ended or was restarted." % ", ".join(changed)] if changed else []
 
 
-def unit_lines(units):
-    return [
-        "%s: %s, %s" % (unit, state["ActiveState"], state["UnitFileState"]) for unit, state in sorted(units.items())
-    ]
-
-
-def diff(before, after):
-    return {
-        "before": "".join("%s\n" % line for line in before),
-        "after": "".join("%s\n" % line for line in after),
-        "before_header": "Docker",
-        "after_header": "Docker",
-    }
-
-
 def act(module):
     started = time.time()
     record = journal.Journal.load(check_mode=module.check_mode)
     record.wait_for_others()
-    outcome = {"retired": retired, "restored": restored, "removed": removed}[module.params["state"]](module, record)
+    outcome = {"retired": docker_retirement.retired, "restored": restored, "removed": removed}[module.params["state"]](
+        module, record
+    )
     for warning in record.warnings + outcome.pop("warnings"):
         module.warn(warning)
     outcome["seconds"] = round(time.time() - started, 3)

@@ -158,9 +158,8 @@ def check_root(module, pending):
                 containerd.refuse_tasks(cri.socket_file(module.params["socket"]), before, after)
 
 
-def present(module):
+def present(module, journal):
     params = module.params
-    journal = module_run.open_journal(module)
     can_check = check_program(module)
     pending = to_do(module)
     copies = file_copies.pending(params["copies"], journal)
@@ -281,8 +280,7 @@ def take_back(originals, journal, was_active, reload):
     return taken, ""
 
 
-def restored(module):
-    journal = module_run.open_journal(module)
+def restored(module, journal):
     paths = journal.restorable(ROLES)
     predicted = {path: journal.restore_file(path, check_mode=True) for path in paths}
     paths = [path for path in paths if predicted[path]["changed"]]
@@ -370,4 +368,5 @@ def root_change(journal, paths):
 
 def act(module):
     module_run.hide_only_secrets(module, module.params["files"] + module.params["earlier"])
-    return present(module) if module.params["state"] == "present" else restored(module)
+    journal = module_run.open_journal(module)
+    return (present if module.params["state"] == "present" else restored)(module, journal)

@@ -81,7 +81,8 @@ def retire(retirement, journal, containers, units):
         if not docker_units.is_barred(unit, state):
             journal.remember_unit(unit, state["ActiveState"], state["UnitFileState"])
     if docker_engine.running():
-        journal.note(DATA_ROOT, docker_engine.info().get("DockerRootDir") or docker_engine.DEFAULT_ROOT)
+        if journal.get(DATA_ROOT) is None:
+            note_root(journal)
         warnings = _stop_containers(retirement, journal, containers)
     # Stopped before they are masked: a masked unit has lost its KillMode and would take its whole cgroup down.
     for unit in units:
@@ -89,6 +90,11 @@ def retire(retirement, journal, containers, units):
     docker_units.bar(units)
     prove(retirement.containerd_socket, journal.get(DATA_ROOT, docker_engine.DEFAULT_ROOT))
     return warnings
+
+
+def note_root(journal):
+    """Note where a Docker that runs has its data: nobody can ask it later."""
+    journal.note(DATA_ROOT, docker_engine.info().get("DockerRootDir") or docker_engine.DEFAULT_ROOT)
 
 
 def _stop_containers(retirement, journal, containers):

@@ -31,6 +31,7 @@ MODULES = (
     "docker_retire",
     "kubelet_runtime",
     "migration_journal",
+    "runtime_switch",
 )
 COMMAND_TIMEOUT = 10  # s
 LINE_LENGTH = 2000

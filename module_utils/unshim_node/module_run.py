@@ -9,6 +9,16 @@ from .journal import ROOT, Journal
 
 _ours = threading.local()  # its journals are unlocked when the module ends
 
+
+class Part(object):
+    """Part of a module's work, with parameters of its own: what a module that does several things gives to each of them."""
+
+    def __init__(self, module, **params):
+        self.params = params
+        self.check_mode = module.check_mode
+        self.warn = module.warn
+
+
 JOURNAL_ROOT_OPTION = {"type": "path", "default": ROOT}
 
 # The plan's FileChange. no_log keeps file contents out of the node's system log, where Ansible notes each call;

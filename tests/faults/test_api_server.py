@@ -27,7 +27,7 @@ def test_unreachable_during_drain(fault, through_a_proxy):
 def test_unreachable_after_switch(fault, through_a_proxy):
     proxy, kubeconfig = through_a_proxy
     run = fault.start(unshim_kubeconfig=kubeconfig, unshim_ready_timeout=20)
-    run.wait_for_task("kubelet : Note that the node is switched")
+    run.wait_for_task("verify : Prove that containerd answers the kubelet and has a network for pods")
     proxy.close()
     fault.undo(proxy.open)
     fault.injected("between the kubelet's start on containerd and the gates, until the run had ended")

@@ -45,7 +45,8 @@ def test_network_cut(fault):
 def test_journal_truncated(fault):
     cut = "cd /var/lib/unshim && truncate -s $(($(stat -c %s journal.json) / 2)) journal.json"
     run = fault.start()
-    run.wait_for_task("kubelet : Stop what is left of Docker, and keep it from starting again")
+    run.wait_for_task("kubelet : Switch the node from Docker to containerd")
+    fault.lab.wait_for_step(fault.victim, "retire Docker")
     fault.on(cut)
     fault.injected(
         "half of journal.json gone while Docker is being stopped; again between two runs, and before a rollback"
@@ -68,11 +69,12 @@ def test_deleted(fault):
     before = fault.lab.get("node", fault.victim)
     labels, cidr = before["metadata"]["labels"], before["spec"]["podCIDR"]
     run = fault.start()
-    run.wait_for_task("kubelet : Stop the kubelet")
+    run.wait_for_task("kubelet : Switch the node from Docker to containerd")
+    fault.lab.wait_for_step(fault.victim, "retire Docker")
     fault.lab.kubectl("delete", "node", fault.victim, "--wait=false")
     fault.undo(lambda: follow(fault.lab, fault.victim))
     fault.undo(lambda: restore_labels(fault, labels))
-    fault.injected("kubectl delete node while the kubelet is being stopped")
+    fault.injected("kubectl delete node once the kubelet was stopped")
     ended = run.finish()
     assert "Somebody deleted node" in " ".join(ended.output.split())
     new = fault.lab.get("node", fault.victim)

@@ -68,7 +68,7 @@ def test_the_only_control_plane_comes_back_from_a_run_cut_short(fault):
     """Its API server is gone with Docker, and with it everything that a new run would ask first."""
     fault.may_differ = (*fault.may_differ, "file /root/.kube/cache")  # kubectl's own, on the control plane
     run = fault.start()
-    run.wait_for_task("kubelet : Stop what is left of Docker, and keep it from starting again")
+    run.wait_for_task("kubelet : Switch the node from Docker to containerd")
     fault.lab.wait_for_step(fault.victim, "retire Docker")  # from here on it goes on without its controller
     run.kill()
     fault.injected("while Docker was being stopped")

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+START = "point the kubelet at unix:///run/containerd/containerd.sock"  # a step in the journal
 # Private: else what is mounted inside, such as hosts and resolv.conf in a container, would go with it in the end.
 READ_ONLY = "mount --rbind /etc /etc && mount --make-rprivate /etc && mount -o remount,ro,bind /etc"
 
@@ -13,7 +14,7 @@ READ_ONLY = "mount --rbind /etc /etc && mount --make-rprivate /etc && mount -o r
 @pytest.mark.fault(25, "somebody restarts docker.service by hand in the middle")
 def test_docker_started_by_hand(fault):
     run = fault.start()
-    run.wait_for_task("kubelet : Point the kubelet at containerd and start it")
+    fault.lab.wait_for_step(fault.victim, START)
     # What they try first does nothing: the unit is masked.
     assert "masked" in fault.on("systemctl restart docker 2>&1", check=False)
     fault.on("systemctl unmask docker.service docker.socket && systemctl restart docker")
