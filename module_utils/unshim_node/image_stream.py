@@ -11,6 +11,7 @@ CRI plugin resolves references by name, so a pod that asks by digest finds it (c
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ STAGING = "unshim.invalid/moved"  # .invalid is nobody's (RFC 2606)
 PINNED = "io.cri-containerd.pinned=pinned"  # containerd internal/cri/labels: the kubelet's image GC passes it over
 SPARE_SPACE = 256 << 20  # bytes that must stay free beside the images
 CHUNK = 1 << 20
+F_SETPIPE_SZ = 1031  # linux/fcntl.h; Python names it from 3.10 on
 
 Record = NamedTuple("Record", [("name", str), ("digest", str), ("ready", bool)])  # ready: all content there, unpacked
 Need = NamedTuple(
@@ -326,6 +328,8 @@ def stream(save: List[str], load: List[str]) -> int:
                 programs[1], stdin=subprocess.PIPE, stdout=load_said, stderr=load_said, env=environment
             )
             processes.append(reader)
+            for pipe in (writer.stdout, reader.stdin):
+                _widen(pipe)
             count = _pump(writer.stdout, reader.stdin)
             writer.stdout.close()  # if the importer has ended early, this ends the other
             if writer.wait() != 0:
@@ -366,6 +370,12 @@ def _pump(source, sink):
         except BrokenPipeError:  # its exit code and words say more
             return count
         count += len(data)
+
+
+def _widen(pipe):
+    """Let a pipe hold a whole chunk, not the usual 64 KiB, so that the three programs take turns less often."""
+    with contextlib.suppress(OSError):  # pipe-max-size, or the user's share of it
+        fcntl.fcntl(pipe, F_SETPIPE_SZ, CHUNK)
 
 
 def _close(pipe):
