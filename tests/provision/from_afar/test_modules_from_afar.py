@@ -7,7 +7,7 @@ import test_modules
 from a_shell import place_of
 from ansible.module_utils import unshim_node
 from ansible.module_utils.unshim_node import lock_by_shell, place
-from test_modules import node  # noqa: F401  a fixture
+from stand_in_node import node  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as on a node")
 

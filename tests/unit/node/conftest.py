@@ -7,6 +7,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from stand_in_node import node  # noqa: F401  a fixture
+
 
 @pytest.fixture(autouse=True)
 def on_a_node(monkeypatch):

@@ -63,3 +63,11 @@ class Node:
 
 def change(path, before, after, **more):
     return {"path": str(path), "before": before, "after": after, **more}
+
+
+@pytest.fixture
+def node(tmp_path, capsys, monkeypatch):
+    made = Node(tmp_path, capsys)
+    monkeypatch.setenv("UNITS", str(made.units))
+    monkeypatch.setenv("PATH", f"{made.bin}:/usr/bin:/bin")
+    return made

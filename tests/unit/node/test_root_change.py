@@ -3,9 +3,9 @@
 import os
 
 import pytest
-from test_modules import Node, change
 
 from cri_server import Server, reply, trailers_frame
+from stand_in_node import Node, change
 from unshim_node.protobuf_wire import field
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as on a node")
