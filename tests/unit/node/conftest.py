@@ -14,13 +14,3 @@ from stand_in_node import node  # noqa: F401  a fixture
 def on_a_node(monkeypatch):
     """A module runs in a process of its own, never in a controller's, whatever another test has imported here."""
     monkeypatch.setattr("ansible.module_utils._internal.is_controller", False, raising=False)
-
-
-@pytest.fixture
-def node(tmp_path, capsys, monkeypatch):
-    from stand_in_node import Node
-
-    made = Node(tmp_path, capsys)
-    monkeypatch.setenv("UNITS", str(made.units))
-    monkeypatch.setenv("PATH", f"{made.bin}:/usr/bin:/bin")
-    return made
