@@ -42,6 +42,5 @@ lint: ## ansible-lint, yamllint, ruff, mypy, vermin, shellcheck
 unit: ## Unit tests only: no lab, no Docker
 	@python -m pytest tests/unit
 
-bench: setup ## Time what benchmarks/README.md lists, as ratios
-	@python benchmarks/observe.py
-	@python benchmarks/audit.py
+bench: setup ## Time what benchmarks/README.md lists and write benchmarks/RESULTS.md
+	@python benchmarks/run.py

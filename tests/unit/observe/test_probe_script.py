@@ -103,7 +103,9 @@ def call(snippet, before=lambda script: script, user=None):
 
 def look_at(path, **how):
     """The facts of one file, by way of the script and the parser."""
-    text = call(f"printf '@@unshim-probe 1\\n'; file {quote(str(path))}; show_files; printf '@@unshim-probe-end\\n'", **how)
+    text = call(
+        f"printf '@@unshim-probe 1\\n'; file {quote(str(path))}; show_files; printf '@@unshim-probe-end\\n'", **how
+    )
     facts = observe.parse(text)
     return facts.files[str(path)], facts.not_seen
 
