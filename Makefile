@@ -50,10 +50,9 @@ unit: ## Unit tests only: no lab, no Docker
 docs: venv ## Build the documentation's site into build/site
 	@mkdocs build --strict --quiet
 
-bench: setup ## Time what benchmarks/README.md lists, as ratios
-	@python benchmarks/observe.py
-	@python benchmarks/audit.py
-
 bench-lab: setup ## Time moves on a lab of five nodes against a shell script; writes benchmarks/RESULTS.md (about an hour)
 	@bash $(LAB)/up.sh inventory/lab-bench
 	@python benchmarks/lab/run.py --inventory inventory/lab-bench
+
+bench: setup ## Time what benchmarks/README.md lists and write benchmarks/RESULTS.md
+	@python benchmarks/run.py

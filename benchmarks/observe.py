@@ -1,15 +1,13 @@
-"""Time one probe against the small tasks it replaces, on this machine, in turn; print medians and their ratio."""
+"""Reading one node: one probe in one round trip, beside the tasks that a playbook without it would ask with."""
 
-import os
-import statistics
-import subprocess
-import sys
+from __future__ import annotations
+
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-ROUNDS = 5
+from timing import BIN, Contestant, Goal, Row, in_turn, seconds
+
+NODES, ROUNDS = 1, 5
 
 PROBE = """
 - hosts: localhost
@@ -19,7 +17,6 @@ PROBE = """
     - runtime_facts:
 """
 
-# What a playbook without the probe would ask for, a task each.
 SMALL_TASKS = """
 - hosts: localhost
   connection: local
@@ -38,36 +35,19 @@ SMALL_TASKS = """
 """
 
 
-def seconds(playbook: Path) -> float:
-    began = time.perf_counter()
-    subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", playbook],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-    )
-    return time.perf_counter() - began
-
-
-def main() -> None:
+def measure(nodes: int = NODES, rounds: int = ROUNDS) -> Row:
+    del nodes
     with tempfile.TemporaryDirectory() as directory:
-        playbooks = {name: Path(directory, f"{name}.yml") for name in ("probe", "small")}
-        playbooks["probe"].write_text(PROBE)
-        playbooks["small"].write_text(SMALL_TASKS)
-        taken: dict[str, list[float]] = {name: [] for name in playbooks}
-        for _ in range(ROUNDS):
-            for name, playbook in playbooks.items():
-                taken[name].append(seconds(playbook))
-    probe, small = (statistics.median(taken[name]) for name in ("probe", "small"))
-    ratios = sorted(b / a for a, b in zip(taken["probe"], taken["small"], strict=True))
-    print(
-        f"runtime_facts: {probe:.2f} s, setup and ten tasks: {small:.2f} s (medians of {ROUNDS}, whole ansible-playbook runs)"
+        contestants = []
+        for name, text in (("runtime_facts", PROBE), ("setup and ten tasks", SMALL_TASKS)):
+            path = Path(directory, f"{name.split()[0]}.yml")
+            path.write_text(text)
+            contestants.append(Contestant(name, [BIN / "ansible-playbook", "-i", "localhost,", path]))
+        in_turn(contestants, rounds)
+    probe, small = contestants
+    return Row(
+        "Reading one node",
+        "This machine is the node; whole runs of ansible-playbook.",
+        (probe, small),
+        (Goal("times the small tasks", probe.median(seconds) / small.median(seconds), 1),),
     )
-    print(
-        f"the small tasks take {statistics.median(ratios):.1f} times as long (from {ratios[0]:.1f} to {ratios[-1]:.1f})"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -79,7 +79,7 @@ serves() {
 
 # Sets daemons to the directories in /proc of what has such a name; only these are looked at closely.
 find_daemons() {
-  # shellcheck disable=SC2086 # one -e per name
+  # shellcheck disable=SC2046,SC2086 # one -e per name
   daemons=$(grep -s -l -F -x $(printf ' -e %s' $DAEMONS) /proc/[0-9]*/comm)
 }
 

@@ -11,6 +11,13 @@ T = TypeVar("T")
 _converter = cattrs.Converter(forbid_extra_keys=False)
 
 
+def prepare(*kinds: type[Any]) -> None:
+    """Have the converters of these dataclasses made, which otherwise takes the first use of them many times its own time."""
+    for kind in kinds:
+        _converter.get_structure_hook(kind)
+        _converter.get_unstructure_hook(kind)
+
+
 def to_data(record: Any) -> Any:
     """Return ``record`` (a dataclass, or a list of them) as dicts, lists and scalars that JSON can hold."""
     return json.loads(json.dumps(_converter.unstructure(record)))
