@@ -106,6 +106,13 @@ class DindLab(Lab):
         """Delete pods; what they still do is nobody's concern."""
         self.kubectl("delete", "pod", *pods, "-n", namespace, "--ignore-not-found", "--grace-period=1", "--wait=false")
 
+    def listening(self, pod):
+        """Return the TCP ports at which something listens in a dockerd's pod."""
+        lines = self.done(pod, "cat", "/proc/net/tcp", "/proc/net/tcp6", container="dind").splitlines()
+        sockets = [line.split() for line in lines if "local_address" not in line]
+        # 0A: listening.
+        return {int(words[1].rpartition(":")[2], 16) for words in sockets if words[3] == "0A"}
+
     def cgroups_of(self, words):
         """Return the memory cgroup of each process on the worker whose command line holds some words, as the node sees it."""
         script = r"""

@@ -8,6 +8,7 @@ from dind_lab import BUSYBOX, NAMESPACE, PRIVATE, REGISTRY, DindLab
 
 # Its process 1 ignores the signal that would end it: a dockerd that ends would wait for it.
 WEB = ("--stop-signal", "KILL", BUSYBOX, "httpd", "-f", "-p", "80", "-h", "/etc")
+PUBLISHED = 8080
 VISITOR = "visitor"  # a pod without a dockerd
 
 
@@ -52,8 +53,8 @@ def two_containers_in_a_network(user):
 
 
 def a_published_port_from_another_pod(user):
-    user.docker("run", "-d", "-p", "8080:80", *WEB)
-    url = f"http://{user.lab.address_of(user.dockerd)}:8080/passwd"
+    user.docker("run", "-d", "-p", f"{PUBLISHED}:80", *WEB)
+    url = f"http://{user.lab.address_of(user.dockerd)}:{PUBLISHED}/passwd"
     assert user.lab.done(VISITOR, "wget", "-q", "-O-", url, seconds=20).startswith("root:")
 
 

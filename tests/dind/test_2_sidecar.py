@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from dind_lab import BUSYBOX, NAMESPACE, REGISTRY, WORKER
-from docker_uses import USES, User
+from docker_uses import PUBLISHED, USES, User
 
 # From here to a pod, a packet of the node's network may be too large; nobody says so where ICMP is lost, as in many sites.
 LOSE_ICMP = "iptables -w {} OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP"
@@ -198,10 +198,7 @@ def test_nothing_of_it_listens_in_the_pod_network(lab, builder, stranger):
     for port in ("2375", "2376"):
         refused = lab.execute(stranger, "nc", "-w", "3", address, port, namespace="ci", seconds=10, stdin="")
         assert refused.returncode != 0, port
-    listening = lab.done(builder, "cat", "/proc/net/tcp", container="dind").splitlines()[1:]
-    # 0A: listening. 8080 is what a test has published.
-    ports = {int(line.split()[1].split(":")[1], 16) for line in listening if line.split()[3] == "0A"}
-    assert ports <= {8080}
+    assert lab.listening(builder) <= {PUBLISHED}
 
 
 def test_its_account_may_do_nothing_and_has_no_token(lab, builder):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from dind_lab import BUSYBOX, NAMESPACE, WORKER
-from docker_uses import USES, User
+from docker_uses import PUBLISHED, USES, User
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,10 @@ def test_its_containers_are_in_its_own_pods_cgroup(lab, user):
     uid = own_pod(lab)["uid"]
     found = lab.cgroups_of("sleep 16180")
     assert found and all(f"pod{uid}" in path for path in found), found
+
+
+def test_nothing_of_it_listens_in_the_pod_network(lab, user):
+    assert lab.listening(own_pod(lab)["name"]) <= {PUBLISHED}
 
 
 def test_images_and_volumes_survive_its_pod(lab, user):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from dind_lab import BUSYBOX, NAMESPACE, WORKER
-from docker_uses import USES, User
+from docker_uses import PUBLISHED, USES, User
 
 VOLUME = {
     "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "dind-claim"},
@@ -67,9 +67,10 @@ def test_without_a_client_certificate_tls_refuses(lab, client):
     assert plain.returncode != 0, plain
 
 
-def test_the_plain_port_is_nobodys(lab, client, stranger):
+def test_it_listens_with_tls_only(lab, client, stranger):
     said = lab.execute(client, "sh", "-c", "DOCKER_TLS_VERIFY= docker -H tcp://dind:2375 version", seconds=30)
     assert said.returncode != 0
+    assert lab.listening("dind-0") <= {2376, PUBLISHED}
     address = lab.address_of("dind-0")
     assert lab.execute(stranger, "nc", "-w", "3", address, "2375", namespace="ci", seconds=10, stdin="").returncode != 0
 
