@@ -29,6 +29,7 @@ EXPECTED = (
     "carry_over/on_docker",
     "carry_over/nodes+on_containerd",
     "carry_over/rolled_back",
+    "dind/dind",
     "faults/faults",
     "rolling/rolling",
 )

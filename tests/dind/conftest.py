@@ -11,12 +11,36 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests/story"), str(ROOT / "tests/runbooks"), str(Path(__file__).parent)]
 
 import runbook as runbooks
-from dind_lab import DindLab
+from dind_lab import WORKER, DindLab
+from docker_uses import VISITOR
 
 
 @pytest.fixture(scope="session")
 def lab():
     return DindLab(ROOT)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "repeated: shown for another mode as well; runs with UNSHIM_FULL=1")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not os.environ.get("UNSHIM_FULL"):
+        left_out = [item for item in items if item.get_closest_marker("repeated")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def visitor(lab):
+    """A pod without a dockerd, which may reach published ports by the NetworkPolicies."""
+    return lab.plain_pod(VISITOR, labels={"unshim.io/dind-client": "true"})
+
+
+@pytest.fixture(scope="session")
+def stranger(lab):
+    """A pod of another namespace, without the label."""
+    return lab.plain_pod("stranger", "ci")
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +78,18 @@ def runbook(lab):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def moved(lab):
+    """The worker runs on containerd."""
+    if lab.runtime() == "docker":
+        run = lab.playbook("migrate", "--limit", WORKER)
+        assert run.code == 0, run.output
+    assert lab.runtime() == "containerd"
+
+
+@pytest.fixture(scope="session")
+def sidecars(moved, runbook):
+    """dind.yml has been there, in its default mode."""
+    runbook("dind", "A dockerd beside each job")

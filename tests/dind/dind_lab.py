@@ -9,7 +9,7 @@ from functools import cached_property
 from lab import Lab
 
 NAMESPACE = "unshim-dind"
-ONE, TWO = "unshim-d-one", "unshim-d-two"  # the pod network of TWO has an MTU of 1400
+WORKER = "unshim-d-worker"  # its pod network has an MTU of 1400
 REGISTRY, PRIVATE = "unshim-d-registry:5000", "unshim-d-private:5000"
 BUSYBOX = f"{REGISTRY}/busybox:1.35"
 STAY = ["sh", "-c", "while :; do sleep 1; done"]
@@ -17,7 +17,7 @@ STAY = ["sh", "-c", "while :; do sleep 1; done"]
 
 class DindLab(Lab):
     control_plane = "unshim-d-cp"
-    workers = (ONE, TWO)
+    workers = (WORKER,)
     registry = "unshim-d-registry"
     nodes = (control_plane, *workers)
     host = "unshim-d-host"
@@ -30,6 +30,9 @@ class DindLab(Lab):
         """The lab's Docker, by digest as the registry keeps it."""
         link = "/var/lib/registry/docker/registry/v2/repositories/dind/_manifests/tags/1/current/link"
         return f"{REGISTRY}/dind@{self.on(self.registry, f'cat {link}').strip()}"
+
+    def runtime(self):
+        return self.get("node", WORKER)["status"]["nodeInfo"]["containerRuntimeVersion"].partition(":")[0]
 
     def dind(self, *arguments, playbook="dind"):
         return self.playbook(playbook, "-e", f"unshim_dind_image={self.image}", *arguments)
@@ -49,11 +52,10 @@ class DindLab(Lab):
     def template(self):
         return self.get("podtemplate", "dind-job", "-n", NAMESPACE)["template"]
 
-    def job_pod(self, name, node, command=STAY, change=None):
-        """Make a pod from the template that dind.yml has left, with another command, and wait until it is ready."""
+    def job_pod(self, name, command=STAY, change=None):
+        """Make a pod from the template that dind.yml has left, with another command."""
         template = copy.deepcopy(self.template())
         spec = template["spec"]
-        spec["nodeSelector"]["kubernetes.io/hostname"] = node
         spec["terminationGracePeriodSeconds"] = 5
         job = next(one for one in spec["containers"] if one["name"] == "job")
         job["command"][job["command"].index("docker") :] = command
@@ -61,11 +63,6 @@ class DindLab(Lab):
             change(spec)
         meta = {"name": name, "namespace": NAMESPACE, "labels": template["metadata"]["labels"]}
         self.apply(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}))
-        return name
-
-    def ready_pod(self, name, node, **options):
-        self.job_pod(name, node, **options)
-        self.wait_ready(name)
         return name
 
     def plain_pod(self, name, namespace=NAMESPACE, labels=None):
@@ -93,26 +90,34 @@ class DindLab(Lab):
             )  # fmt: skip
             raise AssertionError(f"{error.stderr}\n{said}\n{log.stdout}{log.stderr}") from None
 
-    def phase(self, pod, seconds, namespace=NAMESPACE):
+    def phase(self, pod, seconds=120):
         """Return the phase of a pod once it has ended, or after some seconds."""
         deadline = time.monotonic() + seconds
-        while (phase := self.get("pod", pod, "-n", namespace)["status"]["phase"]) in ("Pending", "Running"):
+        while (phase := self.get("pod", pod, "-n", NAMESPACE)["status"]["phase"]) in ("Pending", "Running"):
             if time.monotonic() > deadline:
                 break
-            time.sleep(1)
+            time.sleep(0.5)
         return phase
 
     def address_of(self, pod, namespace=NAMESPACE):
         return self.get("pod", pod, "-n", namespace)["status"]["podIP"]
 
     def remove(self, *pods, namespace=NAMESPACE):
-        self.kubectl("delete", "pod", *pods, "-n", namespace, "--ignore-not-found", "--grace-period=5")
+        """Delete pods; what they still do is nobody's concern."""
+        self.kubectl("delete", "pod", *pods, "-n", namespace, "--ignore-not-found", "--grace-period=1", "--wait=false")
 
-    def cgroups_of(self, node, words):
-        """Return the memory cgroup of each process on a node whose command line holds some words, as the node sees it."""
+    def listening(self, pod):
+        """Return the TCP ports at which something listens in a dockerd's pod."""
+        lines = self.done(pod, "cat", "/proc/net/tcp", "/proc/net/tcp6", container="dind").splitlines()
+        sockets = [line.split() for line in lines if "local_address" not in line]
+        # 0A: listening.
+        return {int(words[1].rpartition(":")[2], 16) for words in sockets if words[3] == "0A"}
+
+    def cgroups_of(self, words):
+        """Return the memory cgroup of each process on the worker whose command line holds some words, as the node sees it."""
         script = r"""
 for directory in /proc/[0-9]*; do
   tr '\0' ' ' <"$directory/cmdline" 2>/dev/null | grep -qF -e "$WORDS" || continue
   sed -n 's/^[0-9]*:memory://p; s/^0::\(\/.\)/\1/p' "$directory/cgroup" 2>/dev/null | head -n 1
 done"""
-        return self.on(node, f"WORDS='{words}'\n{script}").split()
+        return self.on(WORKER, f"WORDS='{words}'\n{script}").split()

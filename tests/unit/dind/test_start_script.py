@@ -4,6 +4,7 @@ What dockerd does with these arguments is shown on the lab (tests/dind); what is
 lab does not have: cgroup v2 with and without a namespace.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -211,19 +212,58 @@ def running(request, place):
 
     def begin(shell, **extra):
         process = subprocess.Popen(
-            [*shell, START, "run"], env=place.environment(**extra), stderr=subprocess.PIPE, text=True
-        )
+            [*shell, START, "run"], env=place.environment(**extra), stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
         processes.append(process)
         deadline = time.monotonic() + 20
         while not (place.root / "told").exists():
-            assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+            if process.poll() is not None or time.monotonic() > deadline:
+                # Who still has the pipe open would keep it from being read to its end.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                pytest.fail(process.stderr.read())
             time.sleep(0.05)
         return process
 
     yield begin
     for process in processes:
-        process.kill()
-        process.wait()
+        end_group_of(process)
+        assert members(process.pid) == [], "what the test has started is still there"
+
+
+def members(group):
+    """Return the processes of a group that have not ended, by what the kernel says."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of = stat.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(of) == group and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def end_group_of(process):
+    """End a shell with its stand-in for dockerd, which would outlive it: a killed shell passes nothing on."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    deadline = time.monotonic() + 5
+    while members(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_the_stand_in_for_dockerd_is_ended_with_the_shell_that_started_it(place, running):
+    process = running(SHELLS[0])
+    assert len(members(process.pid)) > 1, "the stand-in is not in the group"
+    process.kill()
+    process.wait()
+    assert members(process.pid) != [], "it ended by itself: the teardown of this file shows nothing"
+    end_group_of(process)
+    assert members(process.pid) == []
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda words: words[0])

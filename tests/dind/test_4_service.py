@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from dind_lab import BUSYBOX, NAMESPACE, ONE
+from dind_lab import BUSYBOX, NAMESPACE, WORKER
+from docker_uses import PUBLISHED, USES, User
 
 VOLUME = {
     "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "dind-claim"},
@@ -11,16 +12,16 @@ VOLUME = {
         "capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "lab",
         "persistentVolumeReclaimPolicy": "Retain", "local": {"path": "/srv/claims"},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [
-            {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [ONE]}]}
+            {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [WORKER]}]}
         ]}},
     },
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def applied(lab, runbook):
+def applied(lab, moved, runbook):
     lab.apply(json.dumps(VOLUME))
-    return runbook("dind", "One dockerd for the cluster")
+    runbook("dind", "One dockerd for the cluster")
 
 
 def client_pod(lab, name, secret):
@@ -51,25 +52,9 @@ def client(lab, applied):
     lab.remove("tls-client")
 
 
-def test_docker_run_through_the_service(lab, client):
-    assert lab.done(client, "docker", "run", "--rm", BUSYBOX, "echo", "inside").strip() == "inside"
-
-
-def test_docker_build_through_the_service(lab, client):
-    dockerfile = f"FROM {BUSYBOX}\nRUN timeout 20 wget -q -O /x http://unshim-d-registry:5000/v2/\n"
-    script = "mkdir -p /tmp/b && cat >/tmp/b/Dockerfile && DOCKER_BUILDKIT=0 docker build -q -t built /tmp/b"
-    lab.done(client, "sh", "-c", script, stdin=dockerfile)
-
-
-def test_images_volumes_and_cache_survive_its_pod(lab, client):
-    lab.done(client, "docker", "run", "--rm", "-v", "kept:/v", BUSYBOX, "sh", "-c", "echo kept >/v/file")
-    before = lab.get("pod", "dind-0", "-n", NAMESPACE)["metadata"]["uid"]
-    lab.kubectl("delete", "pod", "dind-0", "-n", NAMESPACE)
-    lab.kubectl("rollout", "status", "statefulset/dind", "-n", NAMESPACE, "--timeout=180s")
-    assert lab.get("pod", "dind-0", "-n", NAMESPACE)["metadata"]["uid"] != before
-    said = lab.done(client, "docker", "run", "--pull", "never", "--rm", "-v", "kept:/v", BUSYBOX, "cat", "/v/file")
-    assert said.strip() == "kept"
-    assert "built" in lab.done(client, "docker", "images", "--format", "{{.Repository}}")
+@pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
+def test_docker_of_the_cluster(use, lab, client, visitor):
+    use(User(lab, client, dockerd="dind-0"))
 
 
 def test_without_a_client_certificate_tls_refuses(lab, client):
@@ -82,22 +67,30 @@ def test_without_a_client_certificate_tls_refuses(lab, client):
     assert plain.returncode != 0, plain
 
 
-def test_the_plain_port_is_nobodys(lab, client):
+def test_it_listens_with_tls_only(lab, client, stranger):
     said = lab.execute(client, "sh", "-c", "DOCKER_TLS_VERIFY= docker -H tcp://dind:2375 version", seconds=30)
     assert said.returncode != 0
+    assert lab.listening("dind-0") <= {2376, PUBLISHED}
     address = lab.address_of("dind-0")
-    stranger = lab.plain_pod("plain-port", "ci")
     assert lab.execute(stranger, "nc", "-w", "3", address, "2375", namespace="ci", seconds=10, stdin="").returncode != 0
 
 
-def test_a_second_run_changes_nothing_and_a_lost_certificate_is_made_anew(lab, client):
+@pytest.mark.repeated
+def test_a_second_run_changes_nothing(lab, client):
     run = lab.dind("-e", "unshim_dind_mode=service")
-    assert run.code == 0 and run.recap()[ONE]["changed"] == 0, run.output
-    generation = lab.get("statefulset", "dind", "-n", NAMESPACE)["metadata"]["generation"]
+    assert run.code == 0 and run.recap()[WORKER]["changed"] == 0, run.output
+
+
+def test_with_a_new_certificate_its_pod_is_new_and_its_data_are_not(lab, client):
+    lab.done(client, "docker", "run", "--rm", "-v", "kept:/v", BUSYBOX, "sh", "-c", "echo kept >/v/file")
+    before = lab.get("pod", "dind-0", "-n", NAMESPACE)["metadata"]["uid"]
     lab.kubectl("delete", "secret", "dind-server-tls", "-n", NAMESPACE)
-    again = lab.dind("-e", "unshim_dind_mode=service")
-    assert again.code == 0 and "dind-server-tls was made anew" in " ".join(again.output.split()), again.output
-    assert "PRIVATE KEY" not in again.output
-    assert lab.get("statefulset", "dind", "-n", NAMESPACE)["metadata"]["generation"] > generation
+    run = lab.dind("-e", "unshim_dind_mode=service")
+    assert run.code == 0 and "dind-server-tls was made anew" in " ".join(run.output.split()), run.output
+    assert "PRIVATE KEY" not in run.output
     lab.kubectl("rollout", "status", "statefulset/dind", "-n", NAMESPACE, "--timeout=180s")
-    assert lab.done(client, "docker", "version", "--format", "{{.Server.Version}}").strip()
+    assert lab.get("pod", "dind-0", "-n", NAMESPACE)["metadata"]["uid"] != before
+    # The claim: the image is there as well, and what was built from it.
+    kept = lab.done(client, "docker", "run", "--pull", "never", "--rm", "-v", "kept:/v", BUSYBOX, "cat", "/v/file")
+    assert kept.strip() == "kept"
+    assert "built-by-" in lab.done(client, "docker", "images", "--format", "{{.Repository}}")
