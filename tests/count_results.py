@@ -17,8 +17,6 @@ EXPECTED = (
     "matrix/machine+nodes",
     "matrix/machine+nodes+removed+restarted",
     "monitoring-lab/monitored",
-    "dind/on_docker",
-    "dind/on_containerd",
     "migrate/on_docker",
     "migrate/moving",
     "migrate/nodes+on_containerd",
