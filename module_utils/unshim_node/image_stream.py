@@ -28,6 +28,7 @@ STAGING = "unshim.invalid/moved"  # .invalid is nobody's (RFC 2606)
 PINNED = "io.cri-containerd.pinned=pinned"  # containerd internal/cri/labels: the kubelet's image GC passes it over
 SPARE_SPACE = 256 << 20  # bytes that must stay free beside the images
 CHUNK = 1 << 20
+LAST_WORDS = 60  # seconds an importer may take to say why it stopped reading
 F_SETPIPE_SZ = 1031  # linux/fcntl.h; Python names it from 3.10 on
 
 Record = NamedTuple("Record", [("name", str), ("digest", str), ("ready", bool)])  # ready: all content there, unpacked
@@ -330,12 +331,14 @@ def stream(save: List[str], load: List[str]) -> int:
             processes.append(reader)
             for pipe in (writer.stdout, reader.stdin):
                 _widen(pipe)
-            count = _pump(writer.stdout, reader.stdin)
+            count, is_taken = _pump(writer.stdout, reader.stdin)
             writer.stdout.close()  # if the importer has ended early, this ends the other
-            if writer.wait() != 0:
+            if writer.wait() != 0 and is_taken:
                 reader.kill()  # before its input ends: it must not take a cut stream for a whole one
             _close(reader.stdin)
-            reader.wait()
+            # An importer that wants no more has an error to tell, and may clean up first.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                reader.wait(None if is_taken else LAST_WORDS)
         finally:
             for process in processes:
                 if process.poll() is None:
@@ -360,15 +363,16 @@ def stream(save: List[str], load: List[str]) -> int:
 
 
 def _pump(source, sink):
+    """Return the bytes that went over, and whether the other end took all of them."""
     count = 0
     while True:
         data = source.read(CHUNK)
         if not data:
-            return count
+            return count, True
         try:
             sink.write(data)
         except BrokenPipeError:  # its exit code and words say more
-            return count
+            return count, False
         count += len(data)
 
 

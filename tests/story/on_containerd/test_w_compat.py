@@ -12,7 +12,7 @@ NODE = "unshim-w2"
 
 
 def test_pods_have_what_they_had(lab):
-    compat_suite.assert_moved_well(lab, *lab.nodes)
+    compat_suite.assert_moved_well(lab, *lab.workers)
 
 
 def test_the_same_as_tests_of_ones_own_nodes(lab):

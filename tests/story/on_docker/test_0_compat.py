@@ -5,10 +5,10 @@ import node_snapshot
 
 
 def test_what_pods_have_is_kept_and_nothing_changes(lab):
-    before = {node: (node_snapshot.take(lab, node), lab.docker_containers(node)) for node in lab.nodes}
-    said, kept = compat_suite.run(lab, *lab.nodes)
+    before = {node: (node_snapshot.take(lab, node), lab.docker_containers(node)) for node in lab.workers}
+    said, kept = compat_suite.run(lab, *lab.workers)
     assert said.code == 0, said.output
-    for node in lab.nodes:
+    for node in lab.workers:
         assert kept[node]["runtime"] == "docker" and kept[node]["compared_with"] == ""
         found = compat_suite.outcomes(kept[node])
         assert kept[node]["count"]["broken"] == 0 and "not-shown" not in {found["C12"], found["C20"], found["C24"]}

@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / "tests/runbooks"))
 import runbook
 
 NAMES = sorted(path.stem for path in runbook.RUNBOOKS.glob("*.md"))
+DOCSTRING = re.compile(r'""".*?"""', re.DOTALL)
 CALL = re.compile(r'runbook\(\s*"([\w-]+)",\s*"([^"]+)"')
 
 
@@ -29,9 +30,9 @@ def executed():
     """Return {(runbook, section): [test files]}; a test whose directory no scenario runs does not count."""
     table = {}
     run = phases()
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+    for path in sorted([*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "tests").rglob("conftest.py")]):
         if "unit" not in path.parts and run & {path, *path.parents}:
-            for call in CALL.findall(path.read_text()):
+            for call in CALL.findall(DOCSTRING.sub("", path.read_text())):
                 table.setdefault(call, []).append(path)
     return table
 

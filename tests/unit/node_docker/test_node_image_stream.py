@@ -179,6 +179,10 @@ class TestStream(unittest.TestCase):
         said = self.failure("exec cat /dev/zero", "head -c 10 >/dev/null; echo no space >&2; exit 4")
         self.assertIn("`ctr images import` returned 4: no space", said)
 
+    def test_the_importer_has_time_to_say_why_it_reads_no_more(self):
+        said = self.failure("exec cat /dev/zero", "exec <&-; sleep 0.5; echo no space left on device >&2; exit 1")
+        self.assertIn("`ctr images import` returned 1: no space left on device", said)
+
     def test_a_program_is_missing(self):
         with self.assertRaises(NodeError) as raised:
             image_stream.stream(["no-such-docker", "save"], ["cat"])
