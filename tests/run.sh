@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every test, in the order that fails soonest. `make test` sets up, then calls this; --full takes many more cases.
-# Most of what a scenario does is wait for other machines, so two lanes of them go on beside all else, their output in build/lanes/.
+# Most of what a scenario does is wait for other machines, so three run at a time: two lanes of them go on beside those that are
+# seen, their output in build/lanes/.
 # Leaves nothing of the lab behind, whatever happens; images and builds stay cached.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -114,6 +115,12 @@ trap leave_nothing_behind EXIT
 if [ "$instances" -lt 1024 ]; then sysctl -qw fs.inotify.max_user_instances=1024; fi
 
 part "static checks" bash tests/lint.sh
+part "unit tests" pytest -q -n 2 --dist loadfile tests/unit --junitxml=build/junit/unit.xml
+part "monitoring" pytest -q tests/monitoring --junitxml=build/junit/monitoring.xml
+part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
+part "provisioning from afar" pytest -q tests/provision/from_afar tests/provision/refused --junitxml=build/junit/provision.xml
+part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
+if [ -n "${UNSHIM_FULL:-}" ]; then part "oldest and newest ansible-core" bash tests/ansible_range.sh; fi
 part "lab images" bash molecule/_lab/images/build.sh bookworm bullseye trixie containerd2 dnf zypper
 part "lab archives" bash molecule/_lab/images/archives.sh
 # With cgroup v1 all machines together weigh as much as one process of the controllers: etcd would starve beside them.
@@ -123,12 +130,6 @@ volumes=$(docker volume ls -q | sort)
 part "machines of the fleet" machines_of_the_fleet
 start fleet
 start cluster
-part "unit tests" pytest -q tests/unit --junitxml=build/junit/unit.xml
-part "monitoring" pytest -q tests/monitoring --junitxml=build/junit/monitoring.xml
-part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
-part "provisioning from afar" pytest -q tests/provision/from_afar tests/provision/refused --junitxml=build/junit/provision.xml
-part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
-if [ -n "${UNSHIM_FULL:-}" ]; then part "oldest and newest ansible-core" bash tests/ansible_range.sh; fi
 part "molecule: default" molecule test -s default
 part "molecule: matrix" molecule test -s matrix
 part "molecule: carry_over" molecule test -s carry_over
