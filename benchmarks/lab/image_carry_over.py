@@ -25,6 +25,7 @@ def move_images(lab: BenchLab, node: str, images: list[dict[str, Any]]) -> dict[
     arguments = json.dumps({"images": images})
     said = lab.run(
         ["ansible", node, "-i", lab.inventory, "--become", "-m", "containerd_images", "-a", arguments],
+        ANSIBLE_CALLBACK_RESULT_FORMAT="json",
     )
     return json.JSONDecoder().raw_decode(said, said.index("=> {") + 3)[0]
 

@@ -250,6 +250,9 @@ class OnePod(Cluster):
     def post(self, path, body, **_):
         return body
 
+    def patch(self, path, body, **_):
+        return body
+
     def delete(self, path, **_):
         self.lists[self.PODS] = []
         self.tell(self.PODS, "MODIFIED", {**self.pod, "metadata": {**self.pod["metadata"], "deletionTimestamp": "now"}})
@@ -284,3 +287,46 @@ def test_a_canary_that_stays_is_given_up_in_time(monkeypatch):
         assert (seen["status"]["phase"], why) == ("Pending", "")
         assert pod.delete() is None
     assert time.monotonic() - began < SOON
+
+
+class Lingering(OnePod):
+    """Its kubelet takes the pod off the API when it is made to look ``looks`` times, as one before 1.22 does within 10 s."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.looks, self.asked_at = looks, []
+
+    def delete(self, path, **_):
+        self.tell(self.PODS, "MODIFIED", {**self.pod, "metadata": {**self.pod["metadata"], "deletionTimestamp": "now"}})
+
+    def patch(self, path, body, *, retry_for):
+        assert (list(body), list(body["metadata"]), retry_for) == (["metadata"], ["annotations"], 0)
+        self.asked_at.append(time.monotonic())
+        self.tell(self.PODS, "MODIFIED", self.pod)  # one's own change is heard, too
+        if len(self.asked_at) == self.looks:
+            OnePod.delete(self, path)
+
+
+def test_a_kubelet_is_made_to_look_again_at_a_pod_that_lingers(monkeypatch):
+    monkeypatch.setattr(canary, "NUDGE_EVERY", 0.1)
+    cluster = Lingering(looks=3)
+    with canary_pod(cluster) as pod:
+        assert pod.delete() < SOON
+    assert len(cluster.asked_at) == 3
+    # What one's own change wakes does not change it again at once.
+    assert all(later - one > 0.09 for one, later in zip(cluster.asked_at, cluster.asked_at[1:], strict=False))
+
+
+def test_who_may_not_change_pods_waits_for_them(monkeypatch):
+    monkeypatch.setattr(canary, "NUDGE_EVERY", 0.05)
+    cluster = Lingering(looks=0)
+
+    def refused(path, body, *, retry_for):
+        cluster.asked_at.append(0)
+        if len(cluster.asked_at) == 3:
+            OnePod.delete(cluster, path)
+        raise Refused("may not patch pods", 403)
+
+    cluster.patch = refused
+    with canary_pod(cluster) as pod:
+        assert pod.delete() < SOON
