@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ author: unshim contributors
 """
 
 FILTERS = ("unshim_plan_text", "unshim_dind_host")  # one of each file in filter_plugins/
-ACTIONS = ("runtime_facts", "migration_plan")  # those that run on every node, again and again
+ACTIONS = ("runtime_facts", "migration_plan", "node_runtime")  # those that run on every node, again and again
 
 
 class CallbackModule(CallbackBase):
@@ -44,6 +46,8 @@ class CallbackModule(CallbackBase):
             filter_loader.get(name)
         for name in ACTIONS:
             action_loader.get(name, class_only=True)
+        with contextlib.suppress(ImportError):  # the action that needs the API's client says that it is missing
+            importlib.import_module("unshim_kube.client")
         records.prepare(Facts, Plan)
         # What the collector of garbage looks at in a worker is copied from the controller's memory; so let it pass over this.
         gc.freeze()

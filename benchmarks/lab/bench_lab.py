@@ -40,7 +40,8 @@ class BenchLab(Lab):
         self.inventory = inventory
         loader = DataLoader()
         found = InventoryManager(loader, sources=[str(ROOT / inventory)])
-        groups = found.get_groups_dict()
+        # Ansible's strings have tags, which YAML cannot write.
+        groups = {name: [str.__str__(host) for host in hosts] for name, hosts in found.get_groups_dict().items()}
         self.control_plane = groups["kube_control_plane"][0]
         self.workers = tuple(groups["kube_node"])
         self.nodes = (*groups["kube_control_plane"], *self.workers)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from .errors import KubeError
+from .errors import KubeError, Unreachable
 
 if TYPE_CHECKING:
     from .client import Api
@@ -43,7 +43,8 @@ def outcome(name: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"changed": False, **act()}
     except KubeError as error:
         error.details.pop("transient", None)
-        return {"changed": False, "failed": True, **error.details, "msg": error.message}
+        unreachable = {"api_unreachable": True} if isinstance(error, Unreachable) else {}
+        return {"changed": False, "failed": True, **error.details, **unreachable, "msg": error.message}
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches an operator
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{os.path.basename(place.filename)}:{place.lineno}"

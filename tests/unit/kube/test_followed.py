@@ -5,10 +5,9 @@ import threading
 import time
 
 import pytest
-from ansible.module_utils.unshim_kube import canary, followed, node_view
-from ansible.module_utils.unshim_kube.errors import KubeError, NoSuchNode, Refused, Unreachable
 
-import node_runtime
+from unshim_kube import canary, followed, node_ready, node_view
+from unshim_kube.errors import KubeError, NoSuchNode, Refused, Unreachable
 
 NODES, PODS = "/api/v1/nodes", "/api/v1/pods"
 SOON = 5.0  # s; what is waited for comes at once, however busy the machine
@@ -73,7 +72,7 @@ class Cluster:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr(followed, "AGAIN", 0.01)
-    monkeypatch.setattr(node_runtime, "PAUSE", 0.05)
+    monkeypatch.setattr(node_ready, "PAUSE", 0.05)
 
 
 def until(look):
@@ -138,22 +137,10 @@ def test_nothing_is_believed_while_the_api_is_away():
         until(lambda: seen.is_current)
 
 
-class Module:
-    check_mode = False
-
-    def __init__(self, **params):
-        given = {
-            "node_name": "w1",
-            "runtime": "containerd",
-            "newer_than": 0.0,
-            "static_pods_runtime": "",
-            "known_as": None,
-        }
-        self.params = {**given, "pods_back": True, "before": None, "timeout": SOON, **params}
-
-
 def wait(cluster, **params):
-    return node_runtime.wait_ready(Module(**params), cluster, time.monotonic())
+    given = {"node_name": "w1", "runtime": "containerd", "newer_than": 0.0, "static_pods_runtime": "", "known_as": None}
+    asked = node_ready.Asked({**given, "pods_back": True, "before": None, "timeout": SOON, **params})
+    return node_ready.wait_ready(asked, cluster, time.monotonic())
 
 
 def test_ready_is_heard_and_not_asked_for():

@@ -8,9 +8,9 @@ import pytest
 from ansible.module_utils.unshim_kube import errors
 
 import node_drain
-import node_runtime
 from unshim import drain, registered_anew
 from unshim.node_gate import summarize
+from unshim_kube import node_ready
 
 NODE = json.loads((Path(__file__).parent / "data" / "node_control_plane_docker.json").read_text())
 
@@ -122,9 +122,9 @@ def test_the_wait_closes_it_once_and_tells():
     known = {**summarize(worker()), "pod_cidrs": ["10.244.7.0/24"]}
     node = anew(resourceVersion="7")
     node["spec"]["podCIDR"] = "10.244.9.0/24"
-    cluster, module = Cluster(node), Module(node_name=node["metadata"]["name"], known_as=known)
-    node_runtime.give_back(module, cluster, node)
-    node_runtime.give_back(module, cluster, cluster.node)
+    cluster, module = Cluster(node), node_ready.Asked({"node_name": node["metadata"]["name"], "known_as": known})
+    node_ready.give_back(module, cluster, node)
+    node_ready.give_back(module, cluster, cluster.node)
     assert len(cluster.patches) == len(module.warnings) == 1
     assert cluster.node["spec"]["unschedulable"] is True
     assert cluster.node["metadata"]["labels"]["shop.local/store"] == "here"

@@ -17,7 +17,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        names = ("unshim.plan", "unshim.observe", "unshim.dind.host")
+        names = ("unshim.plan", "unshim.observe", "unshim.dind.host", "unshim_kube.client")
         return {"changed": False, "worker": os.getpid(), "controller": os.getppid(), "found": [name for name in names if name in sys.modules]}
 """
 
@@ -50,7 +50,7 @@ def found(tmp_path, callbacks):
 
 
 def test_a_worker_has_the_projects_code_from_the_start(tmp_path):
-    assert found(tmp_path, {}) == ["unshim.plan", "unshim.observe", "unshim.dind.host"]
+    assert found(tmp_path, {}) == ["unshim.plan", "unshim.observe", "unshim.dind.host", "unshim_kube.client"]
 
 
 def test_without_the_callback_it_has_not(tmp_path):
