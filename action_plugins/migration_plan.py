@@ -30,7 +30,13 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         node = task_vars.get("inventory_hostname", "")
-        _, args = self.validate_argument_spec({"facts": {"type": "dict"}, "settings": {"type": "dict", "default": {}}})
+        _, args = self.validate_argument_spec(
+            {
+                "announced": {"type": "bool", "default": False},
+                "facts": {"type": "dict"},
+                "settings": {"type": "dict", "default": {}},
+            }
+        )
         data = args["facts"] or (task_vars.get("ansible_facts") or {}).get("runtime")
         if not data:
             raise AnsibleActionFail(
@@ -45,7 +51,10 @@ class ActionModule(ActionBase):
         as_data["blockers"] = records.to_data(list(made.blockers))
         result.update(
             changed=False,
-            ansible_facts={"runtime_plan": as_data},
+            ansible_facts={
+                "runtime_plan": as_data,
+                **({"runtime_plan_announced": as_data} if args["announced"] else {}),
+            },
             text=plan_text.render(made),
             summary=plan_text.summary(made),
         )

@@ -105,7 +105,7 @@ def gather(host: str, variables: Any, control_plane: bool) -> HostInput:
         control_plane=control_plane,
         facts=plain(facts.get("runtime")),
         plan=plain(facts.get("runtime_plan")),
-        announced=plain(variables.get("runtime_plan_announced")),
+        announced=plain(facts.get("runtime_plan_announced")),
         journals=str(journals.get("stdout") or ""),
         failed=str(variables.get("move_failed") or ""),
         failed_task=str(variables.get("move_failed_task") or ""),

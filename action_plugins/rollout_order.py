@@ -49,6 +49,6 @@ class ActionModule(action_run.ClusterAction):
             "sizes": list(roll.sizes),
             "control_plane": list(roll.control_plane),
             "half_way": list(roll.half_way),
-            "skipped": list(roll.done),
+            "done": list(roll.done),
             "text": rollout.explain(roll),
         }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
-from ansible.plugins.loader import action_loader, filter_loader
+from ansible.plugins.loader import action_loader, filter_loader, test_loader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim import records
@@ -44,6 +44,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_start(self, playbook: Any) -> None:
         for name in FILTERS:
             filter_loader.get(name)
+        test_loader.get("version")  # and with it the files of Ansible's own
         for name in ACTIONS:
             action_loader.get(name, class_only=True)
         with contextlib.suppress(ImportError):  # the action that needs the API's client says that it is missing

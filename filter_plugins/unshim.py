@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
-from unshim import audit, audit_text, plan_text, reboot, records, timeline
+from unshim import ansible_core, audit, audit_text, plan_text, reboot, records, timeline
 from unshim.audit_model import Audit, Sighting
 from unshim.facts import Facts
 from unshim.monitoring import endpoint, rules, scrape
@@ -33,6 +33,13 @@ def unshim_plan_summary(plan: dict[str, Any]) -> str:
 def unshim_blockers(plan: dict[str, Any]) -> str:
     """Return what stops a node, with the remedies; "" if nothing does."""
     return plan_text.blockers(records.from_data(Plan, plan))
+
+
+def unshim_refusal(facts: dict[str, Any], host: str, version: str) -> str:
+    """Return why a host that was looked at and planned for cannot be moved, with the remedies; "" if it can."""
+    system = (facts.get("runtime") or {}).get("os") or {}
+    refusal = unshim_blockers(facts["runtime_plan"])
+    return refusal or ansible_core.python_refusal(host, system.get("python") or "", version)
 
 
 def unshim_only_planned(annotations: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
@@ -213,6 +220,7 @@ class FilterModule:
             "unshim_only_planned": unshim_only_planned,
             "unshim_plan_summary": unshim_plan_summary,
             "unshim_plan_text": unshim_plan_text,
+            "unshim_refusal": unshim_refusal,
             "unshim_reboot": unshim_reboot,
             "unshim_scanned_nodes": unshim_scanned_nodes,
             "unshim_timeline": unshim_timeline,

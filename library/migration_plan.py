@@ -11,6 +11,10 @@ description:
     what was seen (C(before)) and what is wanted (C(after)), and refuse a node that changed meanwhile.
 author: unshim contributors
 options:
+  announced:
+    description: This is the plan that a report is to tell of; each later look makes a new one, of what is left.
+    type: bool
+    default: false
   facts:
     description: What was seen on the node; RV(ignore:ansible_facts.runtime) if not given.
     type: dict
@@ -120,6 +124,9 @@ ansible_facts:
       description: >-
         The plan: C(node), C(node_name), C(source), C(state), C(done), C(packages), C(files), C(units), C(images),
         C(annotations), C(findings), C(blockers), C(not_carried) and the kubelet's command line before and after.
+      type: dict
+    runtime_plan_announced:
+      description: The same, with O(announced=true).
       type: dict
 text:
   description: The plan for a reader.

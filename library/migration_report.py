@@ -11,7 +11,7 @@ description:
   - The HTML page needs no network and no other file. The Markdown is cut to what a ticket takes. The JSON has all of it;
     its schema is C(docs/schemas/report.schema.json).
   - Reads the variables of the hosts. RV(ignore:ansible_facts.runtime) and RV(ignore:ansible_facts.runtime_plan) are what
-    M(runtime_facts) and M(migration_plan) left; C(runtime_plan_announced) is the plan before a move began,
+    M(runtime_facts) and M(migration_plan) left; RV(ignore:ansible_facts.runtime_plan_announced) is the plan before a move began,
     C(report_journals) the registered result of reading the journals, and C(move_failed), C(move_failed_task),
     C(move_failed_cause) and C(move_bundle) what C(migrate.yml) keeps of a move that failed.
   - Passwords, tokens and keys are hidden. No node is contacted.

@@ -79,8 +79,8 @@ half_way:
   returned: success
   type: list
   elements: str
-skipped:
-  description: Hosts that are done.
+done:
+  description: Hosts that have nothing left to do.
   returned: success
   type: list
   elements: str

@@ -17,7 +17,7 @@ from moves import move_worker
 
 PICTURE = ROOT / "docs/img/bench-growth.svg"
 NODES = (1, 5, 10, 20, 40)
-PODS = (0, 10, 20, 40)
+PODS = (0, 15, 30)
 
 
 @dataclass(frozen=True)

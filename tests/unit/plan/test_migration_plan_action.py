@@ -63,6 +63,9 @@ def test_plan_and_text(play):
             "plan": "{{ ansible_facts.runtime_plan }}",
             "text": "{{ ansible_facts.runtime_plan | unshim_plan_text }}",
             "blockers": "{{ ansible_facts.runtime_plan | unshim_blockers }}",
+            "refusal": "{{ {'runtime': {'os': {'python': '3.5.1'}}, 'runtime_plan': ansible_facts.runtime_plan}"
+            " | unshim_refusal('w1', '2.16.0') }}",
+            "announced": "{{ ansible_facts.runtime_plan_announced is defined }}",
             "only": "{{ {'a': 'b'} | unshim_only_planned(ansible_facts.runtime_plan) }}",
         }
     }
@@ -73,6 +76,8 @@ def test_plan_and_text(play):
     assert out["plan"]["node_name"] == "mine"
     assert out["plan"]["blockers"] == []
     assert out["blockers"] == ""
+    assert out["refusal"].startswith("w1 has Python 3.5.1; ")
+    assert out["announced"] is False
     assert out["made"]["changed"] is False
     assert out["text"] == out["made"]["text"]
     assert out["made"]["summary"].startswith("w1: Docker (dockershim) -> containerd 1.6.20")
@@ -80,6 +85,17 @@ def test_plan_and_text(play):
         change["path"] for change in out["plan"]["files"]
     }
     assert out["only"] == {"kubeadm.alpha.kubernetes.io/cri-socket": None}
+
+
+def test_what_was_announced_stays_when_another_plan_is_made(play):
+    kept = {"kept": "{{ [ansible_facts.runtime_plan_announced.node_name, ansible_facts.runtime_plan.node_name] }}"}
+    done, out = play(
+        planned(announced=True, settings={"node_name": "first"}),
+        planned(settings={"node_name": "later"}),
+        {"ansible.builtin.set_fact": kept},
+    )
+    assert done.returncode == 0, done.stdout
+    assert out == ["first", "later"]
 
 
 def test_a_proxys_password_is_in_no_output(play, tmp_path):
