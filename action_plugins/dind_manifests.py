@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from ansible.plugins.action import ActionBase
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim.dind import address_pools, manifests
 from unshim_kube import dind_files, dind_run
 
 
-class ActionModule(ActionBase):
+class ActionModule(dind_run.DindAction):
     """See library/dind_manifests.py for the documentation."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "certificate": {"type": "str", "default": ""},
+        "directory": {"type": "path", "default": ""},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        hostvars = (task_vars or {}).get("hostvars") or {}
-        _, arguments = self.validate_argument_spec(
-            {
-                **dind_run.OPTIONS,
-                "certificate": {"type": "str", "default": ""},
-                "directory": {"type": "path", "default": ""},
-            }
-        )
-        result.update(dind_run.outcome("dind_manifests", lambda: self._act(arguments, hostvars)))
-        return result
-
-    def _act(self, arguments: dict[str, Any], hostvars: Any) -> dict[str, Any]:
+    def act_on(self, arguments: dict[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
         settings = dind_run.settings_of(arguments["settings"])
         _, settings, cluster, problems = dind_run.look(arguments, settings, hostvars)
         text = manifests.render(settings, cluster, arguments["certificate"])

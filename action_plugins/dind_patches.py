@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
-from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim.dind import patches
@@ -16,27 +16,15 @@ from unshim.workloads.scan import scan
 from unshim_kube import dind_files, dind_run
 
 
-class ActionModule(ActionBase):
+class ActionModule(dind_run.DindAction):
     """See library/dind_patches.py for the documentation."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "namespaces": {"type": "list", "elements": "str", "default": []},
+        "directory": {"type": "path", "required": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        hostvars = (task_vars or {}).get("hostvars") or {}
-        _, arguments = self.validate_argument_spec(
-            {
-                **dind_run.OPTIONS,
-                "namespaces": {"type": "list", "elements": "str", "default": []},
-                "directory": {"type": "path", "required": True},
-            }
-        )
-        result.update(dind_run.outcome("dind_patches", lambda: self._act(arguments, hostvars)))
-        return result
-
-    def _act(self, arguments: dict[str, Any], hostvars: Any) -> dict[str, Any]:
+    def act_on(self, arguments: dict[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
         from unshim_kube import workload_objects
 
         settings = dind_run.settings_of(arguments["settings"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from timing import ROOT, Contestant, Goal, Row, in_turn, processor
+from timing import ROOT, Contestant, Row, in_turn
 
 NODES, ROUNDS = 1, 20
 
@@ -16,5 +16,5 @@ def measure(nodes: int = NODES, rounds: int = ROUNDS) -> Row:
         "Processor time of one probe",
         "With whatever Docker, containerd and package manager this machine has.",
         (probe,),
-        (Goal("s of a processor", probe.median(processor), 0.1),),
+        (),
     )

@@ -1,4 +1,4 @@
-"""Measure the rows that are named, all if none is, and write RESULTS.md. Rows that were not measured keep their last figures."""
+"""Measure what needs no lab: the rows that are named, all if none is. Rows that were not measured keep their last figures in RESULTS.md."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import platform
 import re
 import shlex
 from datetime import UTC, datetime
-from pathlib import Path
 
+from results_page import PAGE, section_of, write_section
 from timing import BIN, ROOT, Contestant, Row, memory, processor, seconds
 
-ROWS = ("probe", "observe", "plan", "audit", "memory")  # a file each
-RESULTS = Path(__file__).parent / "RESULTS.md"
+ROWS = ("probe", "observe", "plan", "audit", "audit_growth", "memory")  # a file each
+SECTION = "bench"
 
 
 def main() -> None:
@@ -33,11 +33,11 @@ def main() -> None:
         sections[name] = _section(row, name, given)
         print(sections[name], flush=True)
         text = "\n".join(f"<!-- row: {one} -->\n{sections[one]}" for one in ROWS if one in sections)
-        RESULTS.write_text(f"# Results\n\nWritten by `make bench`; README.md says what is compared.\n\n{text}")
+        write_section(SECTION, "On the controller", text)
 
 
 def _last() -> dict[str, str]:
-    text = RESULTS.read_text() if RESULTS.exists() else ""
+    text = section_of(PAGE.read_text(encoding="utf-8"), SECTION) if PAGE.exists() else ""
     parts = re.split(r"<!-- row: (\w+) -->\n", text)[1:]
     return {name: f"{section.strip()}\n" for name, section in zip(parts[::2], parts[1::2], strict=True)}
 
@@ -46,7 +46,7 @@ def _section(row: Row, name: str, given: dict[str, int]) -> str:
     rounds = len(row.contestants[0].runs)
     flags = "".join(f" --{option} {value}" for option, value in given.items())
     lines = [
-        f"## {row.title}",
+        f"### {row.title}",
         "",
         f"{row.method} `python benchmarks/run.py {name}{flags}`, {rounds} rounds, {_machine()}.",
         "",
@@ -76,7 +76,9 @@ def _word(word: str) -> str:
     """Return a word of a command without the directories of this machine."""
     if word.startswith((f"{BIN}/", f"{ROOT}/")):
         return word.rpartition("/")[2] if word.startswith(f"{BIN}/") else word.removeprefix(f"{ROOT}/")
-    return "INVENTORY" if re.match(r"/tmp/.*inventory", word) else shlex.quote(word)
+    if re.match(r"/tmp/.*inventory", word):
+        return "INVENTORY"
+    return word.rpartition("/")[2] if word.startswith("/tmp/") else shlex.quote(word)
 
 
 def _machine() -> str:

@@ -117,16 +117,3 @@ class Report:
         lines += ["", f"Medians of {told} runs, least and greatest in brackets; a result is the median of the pairs'."]
         notes = [f"- {row.measure}: {note}" for row in self.rows for note in row.notes]
         return "\n".join(lines + ([""] + notes if notes else [])) + "\n"
-
-
-BEGIN, END = "<!-- {name}: written by the benchmark -->", "<!-- end of {name} -->"
-
-
-def put_section(page: str, name: str, title: str, section: str) -> str:
-    """Return a page with its section ``name`` replaced, or added at its end."""
-    begin, end = BEGIN.format(name=name), END.format(name=name)
-    text = f"{begin}\n{section.strip()}\n{end}\n"
-    if begin in page and end in page:
-        before, _, rest = page.partition(begin)
-        return before + text + rest.partition(end)[2].lstrip("\n")
-    return f"{page.rstrip()}\n\n## {title}\n\n{text}".lstrip()

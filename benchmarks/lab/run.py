@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import control_plane_outage
 import growth
@@ -21,11 +22,12 @@ import migrated_fleet
 import prepare_in_parallel
 import worker_gap
 import worker_outage
-from bench_lab import ROOT, BenchLab
+from bench_lab import BenchLab
 from moves import Moves
-from record import Report, Row, put_section
+from record import Report, Row
+from results_page import write_section
 
-RESULTS = ROOT / "benchmarks/RESULTS.md"
+PLOT = "\n![How cost grows with images, pods and nodes](../docs/img/bench-growth.svg)\n"
 
 
 def rows(lab: BenchLab, pairs: int) -> dict[str, Callable[[], Row]]:
@@ -62,14 +64,12 @@ def main() -> int:
         verdict = "met" if row.is_met else "missed"
         print(f"{row.measure}: {row.result:.2f}, goal {row.goal:g}, {verdict} ({time.monotonic() - began:.0f} s)")
         lab.remember("rows", [one.as_data() for one in report.rows])
-    section = report.markdown()
+        write_section("bench-lab", "On the lab", report.markdown())
     if not options.no_growth and not options.rows:
         charts = growth.measure(lab)
         growth.save(charts, lab.records / "growth.json")
         growth.draw(charts)
-        section += "\n![How cost grows with images, pods and nodes](../docs/img/bench-growth.svg)\n"
-    page = RESULTS.read_text() if RESULTS.exists() else "# What the benchmarks found\n"
-    RESULTS.write_text(put_section(page, "bench-lab", "On the lab", section))
+        write_section("bench-lab", "On the lab", report.markdown() + PLOT)
     print(json.dumps({row.measure: row.is_met for row in report.rows}, indent=1))
     return 0
 

@@ -65,10 +65,13 @@ class ClusterAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec({**CLUSTER_OPTIONS, **self.OPTIONS})
+        _, arguments = self.validate_argument_spec(self.options())
         name = str(self._task.action).rpartition(".")[2]
         result.update(outcome(name, lambda: self.act(arguments)))
         return result
+
+    def options(self) -> dict[str, Any]:
+        return {**CLUSTER_OPTIONS, **self.OPTIONS}
 
     def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         raise KubeError("This action does nothing.")

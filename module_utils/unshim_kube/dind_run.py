@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from unshim import records
@@ -16,24 +16,34 @@ from .errors import KubeError
 if TYPE_CHECKING:
     from .client import Api
 
-#: The options that all of them have; documented in doc_fragments/unshim.py.
+#: The options that all of them have besides CLUSTER_OPTIONS; documented in doc_fragments/unshim.py.
 OPTIONS: dict[str, Any] = {
-    **action_run.CLUSTER_OPTIONS,
     "settings": {"type": "dict", "required": True},
     "hosts": {"type": "list", "elements": "str", "default": []},
 }
 
 
-def outcome(name: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """As :func:`action_run.outcome`, for what the core refuses too."""
+class DindAction(action_run.ClusterAction):
+    """A :class:`ClusterAction` that is given the settings and the hosts of DIND.
 
-    def translated() -> dict[str, Any]:
+    A plugin's class has its options besides in ``OPTIONS``, and ``act_on``, which returns what the module does.
+    """
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        self._hostvars: Mapping[str, Any] = (task_vars or {}).get("hostvars") or {}
+        return super().run(tmp, task_vars)
+
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), **OPTIONS}
+
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
-            return act()
+            return self.act_on(arguments, self._hostvars)
         except DindError as error:
             raise KubeError(str(error)) from None
 
-    return action_run.outcome(name, translated)
+    def act_on(self, arguments: dict[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
+        raise KubeError("This action does nothing.")
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:

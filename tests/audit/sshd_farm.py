@@ -59,6 +59,7 @@ class Farm:
     hanging: list[int] = field(default_factory=list)  # let one in and do not answer
     silent: list[int] = field(default_factory=list)  # take a connection and say nothing
     tardy: list[int] = field(default_factory=list)  # answer after DELAY
+    recorded: list[int] = field(default_factory=list)  # say the same to every command
     process: subprocess.Popen | None = None
 
     def inside(self, script):
@@ -113,17 +114,25 @@ DELAY = 4
 
 
 @contextmanager
-def farm(up=1, down=0, hanging=0, silent=0, tardy=0):
-    """Give a :class:`Farm` with so many ports of each kind."""
+def farm(up=1, down=0, hanging=0, silent=0, tardy=0, recorded=0, answer=""):
+    """Give a :class:`Farm` with so many ports of each kind; ``answer`` is what those that are recorded say."""
     binaries = sshd_binaries()
     with tempfile.TemporaryDirectory(prefix="unshim-farm-") as name:
         directory = Path(name)
         directory.chmod(0o755)
         made = Farm(directory, directory / "key")
-        ports = iter(_free_ports(up + down + hanging + silent + tardy))
-        for kind, number in (("up", up), ("down", down), ("hanging", hanging), ("silent", silent), ("tardy", tardy)):
+        numbers = {
+            "up": up,
+            "down": down,
+            "hanging": hanging,
+            "silent": silent,
+            "tardy": tardy,
+            "recorded": recorded,
+        }
+        ports = iter(_free_ports(sum(numbers.values())))
+        for kind, number in numbers.items():
             setattr(made, kind, [next(ports) for _ in range(number)])
-        configs = _write_files(made, binaries)
+        configs = _write_files(made, binaries, answer)
         listeners = [_listen(port) for port in made.silent]
         try:
             _start(made, configs)
@@ -160,7 +169,7 @@ def _listen(port):
     return socket.create_server(("127.0.0.1", port), backlog=64)
 
 
-def _write_files(made, binaries):
+def _write_files(made, binaries, answer):
     """Write what the overlay has more than this machine, and return the paths of sshd's configurations in it."""
     files = made.directory / "files"
     etc = files / ETC[1:]
@@ -177,6 +186,7 @@ def _write_files(made, binaries):
         "#!/bin/sh\necho 'bash: error while loading shared libraries: libc.so.6' >&2\nexit 127\n"
     )
     (etc / "broken-shell").chmod(0o755)
+    (etc / "answer").write_text(answer)
     # What only root may read, and a name that is no UTF-8.
     (files / "etc/docker").mkdir()
     (files / "etc/docker/daemon.json").write_text('{"log-driver": "json-file"}\n')
@@ -193,6 +203,7 @@ def _write_files(made, binaries):
     (files / "etc/shadow").chmod(0o600)
     slow = {
         "hanging": "ForceCommand exec sleep 600",
+        "recorded": f"ForceCommand exec cat {ETC}/answer",
         "tardy": f'ForceCommand sleep {DELAY}; exec sh -c "$SSH_ORIGINAL_COMMAND"',
         "up": "",
     }
@@ -257,7 +268,7 @@ def _start(made, configs):
     )  # fmt: skip
     if made.process.stdout.readline() != "up\n":
         raise RuntimeError(f"the farm did not start: {made.process.stderr.read()}")
-    _await_ports([*made.up, *made.hanging, *made.tardy], made)
+    _await_ports([*made.up, *made.hanging, *made.tardy, *made.recorded], made)
 
 
 def _await_ports(ports, made):
