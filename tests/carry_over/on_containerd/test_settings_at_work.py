@@ -213,3 +213,21 @@ def test_playbooks_tell_no_secret(lab, log):
         pytest.fail("the scenario's step idempotence left no output")
     assert os.path.getsize(path) > 1000
     assert [secret for secret in SECRETS if secret in path.read_text()] == []
+
+
+def test_reports_tell_no_secret(lab):
+    written = sorted((lab.records / "reports").iterdir())
+    assert {path.suffix for path in written} == {".html", ".md", ".json"}
+    assert [path.name for path in written for secret in SECRETS if secret in path.read_text()] == []
+
+
+def test_bundles_tell_no_secret(lab):
+    bundles = lab.records / "bundles"
+    run = lab.playbook("../tests/carry_over/collect", "-vvv", "-e", f"bundles={bundles}")
+    assert run.code == 0, run.output
+    assert [secret for secret in SECRETS if secret in run.output] == []
+    told = {path.relative_to(bundles): path.read_text() for path in bundles.rglob("*") if path.is_file()}
+    for node in WORKERS:
+        # The plan and the facts of it, which hold the login and the proxy of the node.
+        assert any(node in str(path) and text for path, text in told.items()), node
+    assert [path for path, text in told.items() for secret in SECRETS if secret in text] == []
