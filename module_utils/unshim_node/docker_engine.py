@@ -11,6 +11,7 @@ import concurrent.futures
 import json
 import os
 import re
+import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from . import commands, systemd
@@ -38,6 +39,9 @@ SHORTER_GRACE = {"kube-apiserver": 5}
 # `docker stop` stops up to 50 containers at a time (cli/command/container/utils.go, parallelOperation); the rest would
 # only begin when a slot is free.
 STOPS_PER_COMMAND = 50
+LIST_LAG = (
+    10  # s; `docker stop` returns when a container's state changes, `docker ps` shows it when it is on the disk, too
+)
 SPARE_TIME = 60  # s; beyond the grace, for Docker to kill and clean up
 
 Container = NamedTuple(
@@ -248,14 +252,24 @@ def stop_containers(chosen: List[Container], limit: int) -> None:
                 said.append(commands.last_lines(future.result().err))
             except commands.CommandFailed as error:
                 said.append(error.message)
-    still = running_ids()
-    left = [container for container in chosen if container.id in still]
+    left = _left_of(chosen)
     if left:
         raise NodeError(
             "Docker could not stop %s. It said: %s"
             % (", ".join(described(container) for container in left), "; ".join(filter(None, said)) or "nothing"),
             {"still_running": [container.id for container in left]},
         )
+
+
+def _left_of(chosen: List[Container]) -> List[Container]:
+    """Return those that Docker still lists as running after LIST_LAG (moby daemon/monitor.go: state first, then CheckpointTo)."""
+    deadline = time.monotonic() + LIST_LAG
+    while True:
+        still = running_ids()
+        left = [container for container in chosen if container.id in still]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.1)
 
 
 # What runs without Docker's leave

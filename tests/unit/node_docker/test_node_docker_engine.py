@@ -2,8 +2,10 @@
 
 import json
 import unittest
+from unittest import mock
 
 from unshim_node import docker_engine
+from unshim_node.errors import NodeError
 
 
 def inspected(name, labels=None, running=True, **more):
@@ -118,6 +120,27 @@ class TestStopOrder(unittest.TestCase):
         many = parsed(*[pod("p%d" % number, grace=5) for number in range(120)])
         found = docker_engine.stop_commands(many, 30)
         self.assertEqual([len(argv) - 4 for argv, _ in found], [50, 50, 20])
+
+
+class TestStop(unittest.TestCase):
+    """`docker ps` may list a container for a moment after `docker stop` has returned: seen with Docker 26 on a busy node."""
+
+    def stop(self, *listed):
+        containers = parsed(pod("web"), pod("shop"))
+        answers = iter([{containers[number].id for number in one} for one in listed])
+        last = {containers[number].id for number in listed[-1]}
+        done = mock.Mock(err="")
+        with mock.patch.object(docker_engine.commands, "run", return_value=done), mock.patch.object(
+            docker_engine, "running_ids", side_effect=lambda: next(answers, last)
+        ), mock.patch.object(docker_engine, "LIST_LAG", 0.3):
+            docker_engine.stop_containers(containers, 30)
+
+    def test_a_list_that_lags_is_asked_again(self):
+        self.stop((0, 1), (1,), ())
+
+    def test_who_stays_is_told(self):
+        with self.assertRaisesRegex(NodeError, "^Docker could not stop app of pod shop/shop [^,]*. It said: nothing$"):
+            self.stop((0, 1), (1,))
 
 
 class TestLeftovers(unittest.TestCase):
