@@ -226,7 +226,9 @@ def test_bundles_tell_no_secret(lab):
     run = lab.playbook("../tests/carry_over/collect", "-vvv", "-e", f"bundles={bundles}")
     assert run.code == 0, run.output
     assert [secret for secret in SECRETS if secret in run.output] == []
-    told = {path.relative_to(bundles): path.read_text(errors="replace") for path in bundles.rglob("*") if path.is_file()}
+    told = {
+        path.relative_to(bundles): path.read_text(errors="replace") for path in bundles.rglob("*") if path.is_file()
+    }
     for node in WORKERS:
         # The plan and the facts of it, which hold the login and the proxy of the node.
         assert any(node in str(path) and text for path, text in told.items()), node
