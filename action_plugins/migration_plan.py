@@ -49,12 +49,12 @@ class ActionModule(ActionBase):
         made = plan.make(facts, _settings(args["settings"]), node)
         as_data = records.to_data(made)
         as_data["blockers"] = records.to_data(list(made.blockers))
+        made_facts = {"runtime_plan": as_data}
+        if args["announced"]:
+            made_facts["runtime_plan_announced"] = as_data
         result.update(
             changed=False,
-            ansible_facts={
-                "runtime_plan": as_data,
-                **({"runtime_plan_announced": as_data} if args["announced"] else {}),
-            },
+            ansible_facts=made_facts,
             text=plan_text.render(made),
             summary=plan_text.summary(made),
         )

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from timing import ROOT
+
 sys.path[:0] = [str(ROOT / "tests/audit"), str(ROOT / "module_utils")]
 
 import sshd_farm

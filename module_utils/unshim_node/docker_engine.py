@@ -39,9 +39,8 @@ SHORTER_GRACE = {"kube-apiserver": 5}
 # `docker stop` stops up to 50 containers at a time (cli/command/container/utils.go, parallelOperation); the rest would
 # only begin when a slot is free.
 STOPS_PER_COMMAND = 50
-LIST_LAG = (
-    10  # s; `docker stop` returns when a container's state changes, `docker ps` shows it when it is on the disk, too
-)
+# `docker stop` returns when a container's state changes; `docker ps` shows it when that is on the disk, too.
+LIST_LAG = 10  # s
 SPARE_TIME = 60  # s; beyond the grace, for Docker to kill and clean up
 
 Container = NamedTuple(
