@@ -41,8 +41,16 @@ def failures(directory: Path) -> list[str]:
             for problem in (*case.findall("failure"), *case.findall("error")):
                 lines = [line[:300] for line in (problem.text or "").splitlines() if line.startswith("E ")]
                 lines = lines or [(problem.get("message") or "")[:300]]
-                found.append("\n".join([f"FAILED {path.stem}: {case.get('classname')}.{case.get('name')}", *lines[:8]]))
+                found.append(
+                    "\n".join([f"FAILED {path.stem}: {case.get('classname')}.{case.get('name')}", *both_ends(lines)])
+                )
     return found
+
+
+def both_ends(lines: list[str], first: int = 8, last: int = 30) -> list[str]:
+    """Leave out the middle of many lines: a playbook's output says at its end what failed."""
+    left_out = len(lines) - first - last
+    return lines if left_out <= 1 else [*lines[:first], f"... {left_out} more lines", *lines[-last:]]
 
 
 def main(directory: Path) -> int:
