@@ -122,29 +122,45 @@ class BenchLab(Lab):
     # What is seen
 
     @contextmanager
-    def watching(self, node: str) -> Iterator[list[moments.NodeSeen]]:
-        """Collect what the API shows of a node, as it says it."""
+    def watching(self, node: str) -> Iterator[tuple[list[moments.NodeSeen], list[float]]]:
+        """Collect what the API shows of a node, as it says it, and when each pod of the crowd was gone from there."""
         seen: list[moments.NodeSeen] = []
+        gone: list[float] = []
         ended = threading.Event()
-        thread = threading.Thread(target=self._watch, args=(node, seen, ended), daemon=True)
-        thread.start()
+
+        def see_node(kind: str, item: dict[str, Any]) -> None:
+            seen.append(moments.node_seen(time.time(), item))
+
+        def see_pod(kind: str, item: dict[str, Any]) -> None:
+            if kind == "DELETED":
+                gone.append(time.time())
+
+        crowd = {"fieldSelector": f"spec.nodeName={node}", "labelSelector": "app=crowd"}
+        watches = (
+            ("/api/v1/nodes", {"fieldSelector": f"metadata.name={node}"}, see_node),
+            ("/api/v1/namespaces/bench/pods", crowd, see_pod),
+        )
+        for path, query, see in watches:
+            threading.Thread(target=self._watch, args=(path, query, see, ended), daemon=True).start()
         self.wait_until(lambda: seen, f"the API shows {node}", 30)
         try:
-            yield seen
+            yield seen, gone
         finally:
             ended.set()
 
-    def _watch(self, node: str, seen: list[moments.NodeSeen], ended: threading.Event) -> None:
-        query = {"fieldSelector": f"metadata.name={node}"}
+    def _watch(
+        self, path: str, query: dict[str, str], see: Callable[[str, dict[str, Any]], None], ended: threading.Event
+    ) -> None:
         while not ended.is_set():
             try:
                 api = connect(str(ROOT / self.kubeconfig), timeout=1)
-                nodes, version = api.list_with_version("/api/v1/nodes", **query)
-                seen.extend(moments.node_seen(time.time(), one) for one in nodes)
-                for event in api.watch("/api/v1/nodes", seconds=600, resourceVersion=version, **query):
+                items, version = api.list_with_version(path, **query)
+                for item in items:
+                    see("LISTED", item)
+                for event in api.watch(path, seconds=600, resourceVersion=version, **query):
                     if ended.is_set() or event["type"] == "ERROR":
                         break
-                    seen.append(moments.node_seen(time.time(), event["object"]))
+                    see(event["type"], event["object"])
             except (KubeError, ValueError, KeyError):
                 time.sleep(0.1)
 

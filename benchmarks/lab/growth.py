@@ -1,4 +1,4 @@
-"""How cost grows: a migrated fleet with its nodes, a worker's outage with its pods, the carry-over with its images.
+"""How cost grows: a migrated fleet with its nodes, a worker's outage after the drain with its pods, the carry-over with its images.
 
 `measure` asks the lab and `draw` makes docs/img/bench-growth.svg of what it said; the figures stay in build/bench.
 """
@@ -49,9 +49,9 @@ def by_pods(lab: BenchLab) -> Chart:
     node = lab.workers[-1]
     curves = []
     for competitor in (Unshim(lab), ByHand(lab)):
-        made = [(float(pods), move_worker(lab, competitor, node, pods).outage) for pods in PODS]
+        made = [(float(pods), move_worker(lab, competitor, node, pods).after_the_drain) for pods in PODS]
         curves.append(Curve(competitor.name, tuple(made)))
-    return Chart("a worker, cordoned to open again", "pods to drain", tuple(curves))
+    return Chart("a worker, drained to open again", "pods to drain", tuple(curves))
 
 
 def by_images(lab: BenchLab) -> Chart:

@@ -86,6 +86,22 @@ def closed_for(seen: Iterable[NodeSeen], since: float) -> tuple[float, float]:
     raise NeverHappened(f"the node was not {'opened again' if closed else 'closed'} after {since:.3f}")
 
 
+def drained_for(gone: Iterable[float], closed: float, opened: float) -> float:
+    """Return the seconds from a node's cordon until the last of its pods was gone from the API.
+
+    Args:
+        gone: when the API deleted each of the pods that were there before the cordon.
+    """
+    times = sorted(gone)
+    if not times:
+        raise NeverHappened("no pod was drained")
+    if not closed <= times[-1] <= opened:
+        raise NeverHappened(
+            f"the last pod was gone at {times[-1]:.3f}, the node was closed from {closed:.3f} to {opened:.3f}"
+        )
+    return times[-1] - closed
+
+
 def outage(log: str, since: float, until: float) -> float:
     """Return the seconds from the first request without an answer to the next that got one after the last without.
 

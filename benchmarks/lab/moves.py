@@ -19,20 +19,25 @@ class Move:
 
     gap: float  # kubelet stopped -> Ready on containerd
     outage: float  # cordoned -> open again
+    drain: float  # cordoned -> the last pod gone from the API; a part of the outage
+
+    @property
+    def after_the_drain(self) -> float:
+        return self.outage - self.drain
 
 
 def move_worker(lab: BenchLab, competitor: Unshim | ByHand, node: str, pods: int = PODS) -> Move:
     """Move a worker with ``pods`` pods to drain, and take it back; both are prepared before the clock starts."""
-    lab.put_crowd(node, pods)
     competitor.prepare(node)
-    lab.settle()
+    lab.put_crowd(node, pods)
     began = time.time()
-    with lab.watching(node) as seen:
+    with lab.watching(node) as (seen, gone):
         competitor.move(node)
         lab.wait_until(lambda: seen[-1].runtime == "containerd" and not seen[-1].closed, f"{node} has moved")
     stopped = lab.kubelet_stopped(node, began)
     closed, opened = moments.closed_for(seen, began)
-    result = Move(moments.ready_on(seen, "containerd", stopped) - stopped, opened - closed)
+    drain = moments.drained_for(gone, closed, opened) if pods else 0.0
+    result = Move(moments.ready_on(seen, "containerd", stopped) - stopped, opened - closed, drain)
     lab.wait_for_pods(node)
     competitor.go_back(node)
     lab.settle()

@@ -287,13 +287,14 @@ def left_running(
             gives up after 2 s to have a task deleted (moby 20.10 daemon/monitor.go), and its shim stays, holding nothing.
     """
     found: Dict[str, str] = {}
-    shims: Dict[str, int] = {}
+    # What a shim starts shows the shim's own words until it has become another program.
+    shims: Dict[str, List[int]] = {}
     for pid, command_line in _own_processes():
         if os.path.basename(command_line[0]) == "dockerd":
             found["dockerd"] = "dockerd (process %d)" % pid
         shim = shim_namespace(command_line)
         if shim is not None and shim[0] == "moby":
-            shims[shim[1] or "shim %d" % pid] = pid
+            shims.setdefault(shim[1] or "shim %d" % pid, []).append(pid)
     tasks: Optional[Dict[str, str]] = None
     if os.path.exists(containerd_socket) and commands.find("ctr"):
         argv = ["ctr", "--address", containerd_socket, "--namespace", "moby", "tasks", "ls"]
@@ -301,10 +302,11 @@ def left_running(
         if result.rc == 0:
             tasks = dict(parse_tasks(result.out))
     parents = _parents() if shims else set()
-    for identity, pid in shims.items():
-        empty = tasks is not None and tasks.get(identity, "STOPPED") == "STOPPED" and pid not in parents
+    for identity, pids in shims.items():
+        stopped = tasks is not None and tasks.get(identity, "STOPPED") == "STOPPED"
+        empty = stopped and parents.isdisjoint(pids)
         if with_empty_shims or not empty:
-            found[identity] = "%s (shim process %d)" % (_container_name(root, identity), pid)
+            found[identity] = "%s (shim process %d)" % (_container_name(root, identity), min(pids))
     for identity, status in (tasks or {}).items():
         if status != "STOPPED":
             name = _container_name(root, identity)

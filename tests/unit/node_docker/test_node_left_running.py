@@ -27,7 +27,7 @@ class LeftRunning(unittest.TestCase):
         os.environ["PATH"] = self.directory.name + os.pathsep + path
         self.addCleanup(os.environ.__setitem__, "PATH", path)
         self.shim = subprocess.Popen(
-            ["containerd-shim-runc-v2", "-c", "read x; sleep 60 & echo started; wait", "-namespace", "moby", "-id", ID],
+            ["containerd-shim-runc-v2", "-c", "read x; eval $x & echo started; wait", "-namespace", "moby", "-id", ID],
             executable="/bin/sh",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -54,15 +54,27 @@ class LeftRunning(unittest.TestCase):
             line for line in docker_engine.left_running(self.socket, self.directory.name, **more) if ID[:12] in line
         ]
 
+    def start(self, command):
+        self.shim.stdin.write(b"%s\n" % command)
+        self.shim.stdin.flush()
+        self.shim.stdout.readline()
+
     def test_an_empty_shim_is_nothing(self):
         self.assertEqual(self.left(), ["container 7eaf738c204f (shim process %d)" % self.shim.pid])
         self.assertEqual(self.left(with_empty_shims=False), [])
 
     def test_a_shim_with_a_process_counts(self):
-        self.shim.stdin.write(b"\n")
-        self.shim.stdin.flush()
-        self.shim.stdout.readline()
+        self.start(b"exec sleep 60")
         self.assertEqual(len(self.left(with_empty_shims=False)), 1)
+
+    def test_a_shim_counts_whose_process_is_not_another_program_yet(self):
+        # The child of a shell shows the shell's words; this one waits for somebody to write.
+        nothing = os.path.join(self.directory.name, "nothing")
+        os.mkfifo(nothing)
+        self.start(b"read y <" + nothing.encode())
+        self.assertEqual(
+            self.left(with_empty_shims=False), ["container 7eaf738c204f (shim process %d)" % self.shim.pid]
+        )
 
     def test_a_shim_of_a_task_counts_unless_it_is_stopped(self):
         for status, count in (("RUNNING", 1), ("CREATED", 1), ("STOPPED", 0)):

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from unshim import report, report_html
 
@@ -129,7 +130,7 @@ def test_filter_by_name_state_and_role(show):
     page.fill("#text", "no such thing")
     assert shown_rows(page).count() == 0 and page.is_visible("#none")
     page.click("text=Clear")
-    page.wait_for_function("document.getElementById('shown').textContent === '9 of 9 nodes'")
+    expect(page.locator("#shown")).to_have_text("9 of 9 nodes")
     page.select_option("#status", "ready")
     assert shown_rows(page).count() == 3
     page.select_option("#role", "control plane")
