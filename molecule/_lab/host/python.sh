@@ -16,7 +16,7 @@ find_python() {
             fi
         done
     done
-    die "Python 3.11 to 3.13 with its venv module is needed and none was found"
+    die "Python 3.11 to 3.13 with its venv module is needed and none was found; on Debian and Ubuntu: apt-get install python3-venv"
 }
 
 make_venv() {
