@@ -18,7 +18,6 @@ def row(lab: BenchLab, pairs: int) -> Row:
             competitor.move(node)
             time.sleep(1)
             seconds = outage(began, time.time())
-        lab.wait_for_pods(node)
         competitor.go_back(node)
         lab.settle()
         return seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable
@@ -196,12 +195,7 @@ class Look:
             log = self._api.text(f"{pod.path}/log", container="plain")
         except Refused as error:
             log = error.message
-        found = {
-            "longest": max((len(line) for line in log.splitlines()), default=0),
-            "stdout": f"{token} on stdout" in log,
-            "stderr": f"{token} on stderr" in log,
-        }
-        self.values["pod.log"] = json.dumps(found)
+        self.values["pod.log"] = observation.from_log(log, token)
         try:
             self.values["pod.console"] = self._api.text(f"{pod.path}/log", container="console")
         except Refused as error:

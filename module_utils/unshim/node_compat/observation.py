@@ -115,6 +115,22 @@ def from_cluster(node: Json) -> dict[str, str]:
     }
 
 
+def from_log(log: str, token: str) -> str:
+    """Return what the API gives of the log of ``pods.PLAIN``, as JSON: its longest line, and whether both streams are there.
+
+    A runtime copies each stream by itself and cuts lines at 16 KiB; the API joins the parts in the order of the file, so that on
+    a busy node the line on stderr may come back inside the long one.
+    """
+    on_stderr = f"{token} on stderr"
+    lines = log.replace(on_stderr + "\n", "").splitlines()
+    found = {
+        "longest": max(map(len, lines), default=0),
+        "stdout": f"{token} on stdout" in log,
+        "stderr": on_stderr in log,
+    }
+    return json.dumps(found)
+
+
 def from_metrics(text: str, pod: str) -> str:
     """Return the names of the series of a pod's containers in cAdvisor's text, and what their labels say."""
     names = set()

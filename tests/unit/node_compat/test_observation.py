@@ -1,5 +1,6 @@
 """What scripts print and clusters say becomes values; the scripts run here for real, and the pods are well-formed."""
 
+import json
 import os
 import resource
 import shutil
@@ -119,6 +120,20 @@ def test_what_the_cri_said():
     said = {"cri": {"api": "v1", "runtime_name": "containerd", "runtime_version": "1.6.20", "conditions": conditions}}
     assert observation.from_cri(said) == {"node.cri": "v1 containerd 1.6.20 NetworkReady=false RuntimeReady=true"}
     assert observation.from_cri({"failed": True, "msg": "no  answer"}) == {"node.cri": "failed: no answer"}
+
+
+def test_the_long_line_is_whole_where_stderr_came_between_its_parts():
+    # As Docker 20.10 gave it back on a busy node.
+    said = "t on stdout\n"
+    for log in (
+        "x" * 20000 + "\n" + said + "t on stderr\n",
+        "x" * 16384 + "t on stderr\n" + "x" * 3616 + "\n" + said,
+        "t on stderr\n" + "x" * 20000 + "\n" + said,
+    ):
+        assert json.loads(observation.from_log(log, "t")) == {"longest": 20000, "stdout": True, "stderr": True}
+    cut = "x" * 16384 + "\n" + "x" * 3616 + "\n" + said + "t on stderr\n"
+    assert json.loads(observation.from_log(cut, "t"))["longest"] == 16384
+    assert json.loads(observation.from_log("t on std", "t")) == {"longest": 8, "stdout": False, "stderr": False}
 
 
 def test_series_of_one_pods_container():
