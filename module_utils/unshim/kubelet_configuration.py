@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from . import yaml_text
+
 INSTANCE_CONFIG = "/var/lib/kubelet/instance-config.yaml"  # KEP-4656, kubeadm >= 1.32
 ENDPOINT = "containerRuntimeEndpoint"  # KubeletConfiguration v1beta1, kubelet >= 1.27
 LOG_MAX_SIZE = "containerLogMaxSize"  # KubeletConfiguration v1beta1, kubelet >= 1.10
@@ -26,16 +28,20 @@ class YamlError(Exception):
 def parse(text: str) -> dict[str, Any]:
     """Return a KubeletConfiguration as data; raises YamlError where it is not a YAML mapping."""
     try:
-        data = yaml.safe_load(text)
+        data = yaml_text.load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise YamlError(f"{place}{getattr(error, 'problem', None) or error}") from None
+        raise YamlError(_problem(error)) from None
     if data is None:
         return {}
     if not isinstance(data, dict):
         raise YamlError("it is not a mapping")
     return data
+
+
+def _problem(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"{place}{getattr(error, 'problem', None) or error}"
 
 
 def merged(configurations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -67,7 +73,11 @@ def set_values(text: str, wanted: Mapping[str, str | int]) -> str:
     changes = {key: value for key, value in wanted.items() if before.get(key) != value or key not in before}
     if not changes:
         return text
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        # The parser in C counts places from behind a byte order mark.
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise YamlError(_problem(error)) from None
     is_json = bool(getattr(node, "flow_style", False))
     edits: list[tuple[int, int, str]] = []
     there: set[str] = set()

@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from . import compat, host_kernel
+from . import compat, host_kernel, yaml_text
 from .plan_draft import Draft
 from .plan_system import check_cgroups, check_kernel, check_release
 
@@ -80,7 +80,7 @@ def _plan_crictl(draft: Draft) -> None:
         draft.warn("crictl-config", f"{CRICTL} is there but cannot be read as text; it is left as it is")
         return
     try:
-        data = yaml.safe_load(file.content) or {}
+        data = yaml_text.load(file.content) or {}
         endpoints = [data.get("runtime-endpoint"), data.get("image-endpoint")]
     except (yaml.YAMLError, AttributeError, ValueError, RecursionError):
         draft.warn("crictl-config", f"{CRICTL} is not valid YAML and is left as it is")

@@ -6,6 +6,7 @@ import re
 
 import yaml
 
+from . import yaml_text
 from .facts import Container, Image
 from .kubelet_command_line import flag_value
 from .plan_draft import MANIFESTS, Draft
@@ -101,7 +102,7 @@ def _static_pod_images(draft: Draft) -> list[str]:
         ):
             continue
         try:
-            data = yaml.safe_load(file.content)
+            data = yaml_text.load(file.content)
             spec = data["spec"]
             containers = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
             found += [container["image"] for container in containers if isinstance(container["image"], str)]

@@ -8,13 +8,11 @@ from typing import Any
 
 import yaml
 
+from .. import yaml_text
 from .model import Document, Path, Problem, printable
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _START = re.compile(r"(?m)^---(?=\s|$)")
 _MARK = re.compile(r"\{\{")
-#: A few hundred bytes of aliases to aliases can mean gigabytes; no manifest has so many values.
-MOST_VALUES = 500_000
 
 
 def read(text: str, file: str, node: str = "") -> tuple[list[Document], list[Problem]]:
@@ -26,15 +24,11 @@ def read(text: str, file: str, node: str = "") -> tuple[list[Document], list[Pro
     problems: list[Problem] = []
     for piece, first_line in _pieces(text.removeprefix("\ufeff")):
         try:
-            loader = _Loader(piece)
+            yaml_text.refuse_too_much(piece)
+            loader = yaml_text.Loader(piece)
             try:
                 root = loader.get_single_node()
                 if root is None:
-                    continue
-                if _values(root) > MOST_VALUES:
-                    problems.append(
-                        Problem("It has more values, by its aliases, than a manifest can have.", file, first_line)
-                    )
                     continue
                 value = loader.construct_document(root)
             finally:
@@ -109,24 +103,3 @@ def _line(node: yaml.Node, path: Path) -> int:
             break
         node = found
     return line
-
-
-def _values(root: yaml.Node) -> int:
-    """Count the values that a document stands for, aliases followed; stops counting where it is too many."""
-    sizes: dict[int, int] = {}
-
-    def size(node: yaml.Node, depth: int = 0) -> int:
-        if depth > 200:
-            return MOST_VALUES + 1  # nested without end, or an alias to what it is in
-        known = sizes.get(id(node))
-        if known is not None:
-            return known
-        total = 1
-        if isinstance(node, yaml.MappingNode):
-            total += sum(size(key, depth + 1) + size(value, depth + 1) for key, value in node.value)
-        elif isinstance(node, yaml.SequenceNode):
-            total += sum(size(one, depth + 1) for one in node.value)
-        sizes[id(node)] = total
-        return total
-
-    return size(root)

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from .. import yaml_text
 from .model import Json, Path
 
 LONGEST = 1_000_000  # characters; etcd takes no bigger object by default
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def config_texts(data: Json) -> Iterator[tuple[Path, str, str]]:
@@ -35,7 +35,7 @@ def lines(text: str, comment: str = "#") -> Iterator[str]:
 def as_yaml(text: str) -> list[Any]:
     """Return the documents of a text that is YAML or JSON; [] if it is not."""
     try:
-        return [one for one in yaml.load_all(text, Loader=_Loader) if isinstance(one, dict | list)]
+        return [one for one in yaml_text.load_all(text) if isinstance(one, dict | list)]
     except (yaml.YAMLError, ValueError, RecursionError):
         return []
 
