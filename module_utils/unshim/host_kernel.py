@@ -6,9 +6,9 @@ because Docker had set it, until the next reboot); modules-load.d(5), sysctl.d(5
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 from .facts import File, Kernel
 
@@ -28,13 +28,13 @@ def _directory_files(files: Mapping[str, File], name: str) -> list[tuple[str, st
     best: dict[str, tuple[int, str, str]] = {}
     for rank, root in enumerate(("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")):
         for path, file in files.items():
-            base = PurePosixPath(path)
+            directory, base = posixpath.split(path)
             if (
-                str(base.parent) == f"{root}/{name}"
-                and base.suffix == ".conf"
-                and (base.name not in best or best[base.name][0] > rank)
+                directory == f"{root}/{name}"
+                and posixpath.splitext(base)[1] == ".conf"
+                and (base not in best or best[base][0] > rank)
             ):
-                best[base.name] = (rank, path, file.content or "")
+                best[base] = (rank, path, file.content or "")
     return [(best[base][1], best[base][2]) for base in sorted(best)]
 
 
@@ -100,7 +100,7 @@ def sysctl_file(files: Mapping[str, File]) -> tuple[str | None, list[tuple[str, 
             continue
         settings = _settings(content)
         effective.update(settings)
-        if PurePosixPath(path).name > PurePosixPath(SYSCTL_FILE).name:
+        if posixpath.basename(path) > posixpath.basename(SYSCTL_FILE):
             overriding += [
                 (path, name, settings[name]) for name, value in SYSCTLS.items() if settings.get(name, value) != value
             ]

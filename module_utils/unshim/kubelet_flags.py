@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 WHITESPACE = " \t\n\r"
@@ -156,8 +157,12 @@ def _quoted(path: str, text: str, position: int, value: list[Char]) -> int:
     return position + 1
 
 
-def parse_unit(path: str, text: str) -> list[Directive]:
-    """Return the directives of a unit file or drop-in, in order."""
+@lru_cache(maxsize=256)
+def parse_unit(path: str, text: str) -> tuple[Directive, ...]:
+    """Return the directives of a unit file or drop-in, in order.
+
+    A plan asks for the same files several times, and the nodes of a fleet have the same ones.
+    """
     found: list[Directive] = []
     section, position, size = "", 1 if text.startswith("\ufeff") else 0, len(text)
     while position < size:
@@ -176,7 +181,7 @@ def parse_unit(path: str, text: str) -> list[Directive]:
         value = _strip(chars[len(name) + 1 :])
         append_at = value[-1].end if value else chars[len(name)].end
         found.append(Directive(section, name.strip(), line_of(text, start), tuple(value), append_at))
-    return found
+    return tuple(found)
 
 
 def _logical_line(text: str, position: int) -> tuple[list[Char], int]:

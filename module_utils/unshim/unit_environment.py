@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from .facts import File, Unit
 from .kubelet_flags import parse_environment_file, parse_unit, split_words
@@ -33,14 +33,11 @@ def unmasked(unit: Unit, files: Mapping[str, File]) -> Unit:
     seen = {path for path in files for directory in UNIT_DIRECTORIES if _is_drop_in(path, f"{directory}/{unit.name}.d")}
     # systemd's own list is in its order; what it has not read yet comes in by name, as it will.
     drop_ins = {*unit.drop_in_paths, *(path for path in seen if files[path].content is not None)}
-    return replace(
-        unit, fragment_path=fragment, drop_in_paths=tuple(sorted(drop_ins, key=lambda path: PurePosixPath(path).name))
-    )
+    return replace(unit, fragment_path=fragment, drop_in_paths=tuple(sorted(drop_ins, key=posixpath.basename)))
 
 
 def _is_drop_in(path: str, directory: str) -> bool:
-    pure = PurePosixPath(path)
-    return str(pure.parent) == directory and pure.suffix == ".conf"
+    return posixpath.dirname(path) == directory and posixpath.splitext(path)[1] == ".conf"
 
 
 def environment(unit: Unit, files: Mapping[str, File]) -> dict[str, Variable]:
