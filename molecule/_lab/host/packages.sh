@@ -17,6 +17,8 @@ wanted=(
     openssl:openssl
     ssh-keygen:openssh-client
     pgrep:procps
+    ss:iproute2
+    chattr:e2fsprogs
 )
 
 missing=()

@@ -258,6 +258,8 @@ def clients_of(daemon, path):
 
 @pytest.fixture
 def daemon(machine):
+    if not shutil.which("ss"):
+        pytest.skip("needs ss (iproute2)")
     folder, start = machine
     process = start(sys.executable, "-c", DAEMON, folder / "docker.sock")
     assert process.stdout.readline() == "listening\n"

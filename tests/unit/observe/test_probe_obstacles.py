@@ -44,6 +44,7 @@ def folder():
         yield Path(name)
 
 
+@pytest.mark.skipif(not shutil.which("chattr"), reason="needs chattr (e2fsprogs)")
 @pytest.mark.parametrize("shell", HERE, ids=" ".join)
 @pytest.mark.parametrize("flag, obstacle", [("i", "immutable"), ("a", "append-only")])
 def test_attributes_of_files_and_directories(flag, obstacle, shell, folder):
