@@ -83,8 +83,11 @@ class MixedLab(Lab):
         return self.kubectl("exec", "-n", NAMESPACE, pod, "-c", container, "--", "sh", "-c", script)
 
     def limits(self, node):
-        """Return {limit: value} of a container on a node, as the kernel tells it: {"Max open files": "4096 8192", ...}."""
-        text = self.inside(self.sample(node)["metadata"]["name"], "plain", "cat /proc/self/limits")
+        """Return {limit: value} of a container on a node, as the kernel tells it: {"Max open files": "4096 8192", ...}.
+
+        Of the container's own process: what is executed in it gets the hard limit of open files now and then (runc#4195).
+        """
+        text = self.inside(self.sample(node)["metadata"]["name"], "plain", "cat /proc/1/limits")
         rows = [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()[1:]]
         return {row[0]: " ".join(row[1:3]) for row in rows}
 

@@ -24,7 +24,7 @@ class Observed:
 
     Args:
         runtime: what the kubelet runs its pods on, "docker" or "containerd".
-        values: texts by name, "GROUP.NAME": "plain.limits" is /proc/self/limits in the container ``plain``.
+        values: texts by name, "GROUP.NAME": "plain.limits" is /proc/1/limits in the container ``plain``.
         reasons: why a group has no values, or fewer than it could: {"host": "the pod was refused: ..."}.
     """
 
