@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+import contestants
 import fleet
 from timing import BIN, Contestant, Goal, Row, in_turn, seconds
 
@@ -13,11 +12,9 @@ NODES, ROUNDS = 200, 3
 def measure(nodes: int = NODES, rounds: int = ROUNDS) -> Row:
     with fleet.inventory(nodes) as path:
         adhoc = [BIN / "ansible", "-i", path, "all", "--become", "-m"]
-        nothing = [BIN / "pyinfra", "-y", "--parallel", "50", fleet.for_pyinfra(path), "exec", "--", "true"]
-        # The audit ends with the severity: these machines have no kubelet, which blocks.
-        audit = Contestant("audit", [sys.executable, "deploys/audit.py", "-i", path, "--timeout", "900"], ends=(2,))
+        audit = contestants.audit(path)
         setup = Contestant("ansible -m setup", [*adhoc, "setup"])
-        exec_true = Contestant("pyinfra exec true", nothing)
+        exec_true = contestants.pyinfra_exec_true(path)
         in_turn((audit, setup, exec_true), rounds)
     took = audit.median(seconds)
     return Row(

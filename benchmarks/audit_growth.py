@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
+import contestants
 import fleet
-from timing import BIN, Contestant, Goal, Row, in_turn, seconds
+from timing import Goal, Row, in_turn, seconds
 
 NODES, ROUNDS, MANY, TARGETS = 200, 3, 1000, 200
 
@@ -14,15 +12,9 @@ NODES, ROUNDS, MANY, TARGETS = 200, 3, 1000, 200
 def measure(nodes: int = NODES, rounds: int = ROUNDS) -> Row:
     many = nodes * MANY // NODES
     with fleet.recorded(nodes, many, targets=min(nodes, TARGETS)) as (some, all_):
-
-        def audit(number: int, inventory: Path) -> Contestant:
-            # A node with blockers gives the second code.
-            command = [sys.executable, "deploys/audit.py", "-i", inventory, "--timeout", "900"]
-            return Contestant(f"audit, {number} nodes", command, ends=(0, 1, 2))
-
-        few, lots = audit(nodes, some), audit(many, all_)
-        nothing = [BIN / "pyinfra", "-y", "--parallel", "50", fleet.for_pyinfra(some), "exec", "--", "true"]
-        exec_true = Contestant(f"pyinfra exec true, {nodes} nodes", nothing)
+        few = contestants.audit(some, f"audit, {nodes} nodes")
+        lots = contestants.audit(all_, f"audit, {many} nodes")
+        exec_true = contestants.pyinfra_exec_true(some, f"pyinfra exec true, {nodes} nodes")
         in_turn((few, exec_true, lots), rounds)
     return Row(
         "The audit's own cost, without the nodes'",
