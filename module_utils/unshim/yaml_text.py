@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-#: PyYAML's safe loader, in C where it was built with libyaml: eight times as fast.
+#: PyYAML's safe loader, in C where it was built with libyaml.
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: Nothing that is read here is nested half as deep, and what is made of it may go into it by recursion.
 MOST_NESTED = 200

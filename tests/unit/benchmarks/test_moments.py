@@ -82,3 +82,10 @@ def test_outage_of_the_api_is_to_the_answer_after_the_last_failure():
     assert moments.outage("\n".join(lines), 1.5, 9.0) == 0.0
     with pytest.raises(moments.NeverHappened):
         moments.outage("\n".join(lines[:-1]), 0.0, 9.0)
+
+
+def test_a_drain_ends_with_its_last_pod_and_before_the_node_is_open():
+    assert moments.drained_for([14.0, 71.5, 12.0], closed=10.0, opened=90.0) == 61.5
+    for gone in ([], [9.0], [12.0, 91.0]):
+        with pytest.raises(moments.NeverHappened):
+            moments.drained_for(gone, closed=10.0, opened=90.0)
