@@ -36,8 +36,8 @@ def load_all(text: str) -> list[Any]:
 
 def refuse_too_much(text: str) -> None:
     """Raise TooMuch where a text must not be composed, or another yaml.YAMLError where it cannot be."""
-    if "*" not in text and _most_nested(text) <= MOST_NESTED:
-        return
+    if "*" not in text and len(text) <= MOST_VALUES and _most_nested(text) <= MOST_NESTED:
+        return  # without an alias each value takes a character
     sizes: dict[str | None, int] = {}  # values under each anchor of the document
     unclosed: list[tuple[str | None, int]] = []  # the anchor of each collection around, and the values before it
     values = 0
@@ -64,7 +64,7 @@ def refuse_too_much(text: str) -> None:
             raise TooMuch(problem=f"it is nested more than {MOST_NESTED} deep", problem_mark=event.start_mark)
         if values > MOST_VALUES:
             raise TooMuch(
-                problem=f"its aliases stand for more than {MOST_VALUES} values", problem_mark=event.start_mark
+                problem=f"it and its aliases stand for more than {MOST_VALUES} values", problem_mark=event.start_mark
             )
 
 

@@ -58,6 +58,11 @@ def test_aliases_without_end_are_refused_at_once(name):
     assert time.monotonic() - began < 5
 
 
+def test_as_many_values_written_out_are_refused_too():
+    with pytest.raises(yaml_text.TooMuch):
+        yaml_text.load("- a\n" * 500_001)
+
+
 @pytest.mark.parametrize(
     "text",
     [
