@@ -73,10 +73,8 @@ def set_values(text: str, wanted: Mapping[str, str | int]) -> str:
     changes = {key: value for key, value in wanted.items() if before.get(key) != value or key not in before}
     if not changes:
         return text
-    # The parser in C counts places from behind a byte order mark.
-    loader = yaml.SafeLoader if text.startswith("\ufeff") else yaml_text.Loader
     try:
-        node = yaml.compose(text, Loader=loader)
+        node = yaml_text.compose(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise YamlError(_problem(error)) from None
     is_json = bool(getattr(node, "flow_style", False))

@@ -34,6 +34,16 @@ def load_all(text: str) -> list[Any]:
     return list(yaml.load_all(text, Loader=Loader))
 
 
+def compose(text: str) -> yaml.Node | None:
+    """Return the nodes of the only document of a text, with their places in it; for one that :func:`load` took.
+
+    Raises yaml.YAMLError or RecursionError.
+    """
+    if text.startswith("\ufeff"):  # the parser in C counts places from behind a byte order mark
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    return yaml.compose(text, Loader=Loader)
+
+
 def refuse_too_much(text: str) -> None:
     """Raise TooMuch where a text must not be composed, or another yaml.YAMLError where it cannot be."""
     if "*" not in text and len(text) <= MOST_VALUES and _most_nested(text) <= MOST_NESTED:

@@ -16,7 +16,7 @@ FORBIDDEN_CALLS = {
     "eval", "exec", "os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "tempfile.mktemp",
     "ssl._create_unverified_context", "ssl._create_stdlib_context",
 }  # fmt: skip
-SAFE_LOADERS = ("yaml.SafeLoader", "yaml.CSafeLoader", "_Loader")
+SAFE_LOADERS = ("yaml.SafeLoader", "yaml.CSafeLoader", "Loader")
 #: Of TLS and signatures, in any file. By name of the file, what may be there and why.
 FORBIDDEN_TEXT = re.compile(
     r"""(?x) verify(?:_ssl)?\s*=\s*False | CERT_NONE | check_hostname\s*=\s*False | validate_certs:\s*(?:false|no)
@@ -89,7 +89,8 @@ def test_no_call_that_runs_what_it_reads(name):
     "text",
     [
         "import yaml\nyaml.load(x)", "yaml.load(x, Loader=yaml.Loader)", "yaml.load_all(x, Loader=yaml.FullLoader)", "yaml.unsafe_load(x)",
-        "_Loader = yaml.Loader\nyaml.load(x, Loader=_Loader)", "subprocess.run(x, shell=True)", "eval(x)", "tempfile.mktemp()",
+        "Loader = yaml.Loader\nyaml.load(x, Loader=Loader)", "Loader: Any = yaml.Loader\nyaml.parse(x, Loader=Loader)",
+        "from yaml import Loader\nyaml.load(x, Loader=Loader)", "subprocess.run(x, shell=True)", "eval(x)", "tempfile.mktemp()",
     ],
 )  # fmt: skip
 def test_the_check_sees_what_it_is_for(text):
