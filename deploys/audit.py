@@ -16,14 +16,18 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 import command_line
 import fleet
+import gevent
+import judges
 
 from unshim import audit, audit_text, records, targets
-from unshim.audit_model import EXIT_CODES, Audit
+from unshim.audit_model import EXIT_CODES, Answer, Audit, Node, Sighting
+from unshim.targets import Target
 
 CODES = """exit codes (those of monitoring plugins):
   0  every node was seen and can be moved, or is moved already
@@ -61,15 +65,7 @@ def main() -> int:
     except targets.InventoryProblem as problem:
         print(f"audit: {problem}", file=sys.stderr)
         return command_line.USAGE_ERROR
-    settings = {target.node: target.settings for target in found}
-    with tempfile.TemporaryDirectory(prefix="unshim-audit-") as directory:
-        seen = fleet.look(found, options.timeout, options.forks, Path(directory), command_line.Progress(len(found)))
-    nodes = [
-        audit.of_facts(sighting, facts, settings[sighting.node], options.with_facts)
-        if facts
-        else audit.judge(sighting, None, None)
-        for sighting, facts in seen
-    ]
+    nodes = _look(found, options)
     made = audit.total(nodes, audit.utc(datetime.now(UTC)))
     try:
         _report(made, options)
@@ -77,6 +73,28 @@ def main() -> int:
         print(f"audit: {options.json} could not be written: {error.strerror}", file=sys.stderr)
         return command_line.USAGE_ERROR
     return EXIT_CODES[made.severity]
+
+
+def _look(found: list[Target], options: argparse.Namespace) -> list[Node]:
+    """Return what the audit says of each node; one is judged as soon as it has answered, while others are asked."""
+    progress = command_line.Progress(len(found))
+
+    def errand(host: Any, target: Target) -> gevent.Greenlet[..., Node]:
+        answer = fleet.ask(host, target, options.timeout)
+        progress()
+        return gevent.spawn(judged, answer, target)
+
+    def judged(answer: Sighting | Answer, target: Target) -> Node:
+        if isinstance(answer, Sighting):
+            return audit.judge(answer, None, None)
+        return beside.judge(answer, target.settings)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="unshim-audit-") as directory,
+        judges.sitting(judges.number(len(found)), options.with_facts) as beside,
+    ):
+        judging = fleet.visit(found, options.timeout, options.forks, Path(directory), errand)
+        return [one.get() for one in judging]
 
 
 def _report(made: Audit, options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ gevent must have patched the standard library before this is imported: paramiko 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import time
@@ -26,11 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from facts.runtime import RuntimeFacts
 
 from unshim import probe_command
-from unshim.audit_model import Sighting
+from unshim.audit_model import Answer, Sighting
 from unshim.facts import Facts
 from unshim.targets import Target
 
-Seen = tuple[Sighting, Facts | None]
 Result = TypeVar("Result")
 
 
@@ -53,31 +53,6 @@ class RunningContainer(DockerConnector):
 
 
 CONNECTORS = {"ssh": SSHConnector, "local": LocalConnector, "docker": RunningContainer}
-
-
-def look(
-    targets: Iterable[Target],
-    timeout: float,
-    forks: int,
-    directory: Path,
-    progress: Callable[[Sighting], None] = lambda _: None,
-) -> list[Seen]:
-    """Return how it went with each target, and the facts of those that were seen.
-
-    Args:
-        targets: the nodes.
-        timeout: seconds one node may take for everything.
-        forks: how many nodes are looked at at a time.
-        directory: a private, temporary one, for configuration of ssh.
-        progress: called as soon as a node is done.
-    """
-
-    def errand(host: Any, target: Target) -> Seen:
-        seen = see(host, target, timeout)
-        progress(seen[0])
-        return seen
-
-    return visit(targets, timeout, forks, directory, errand)
 
 
 def visit(
@@ -170,15 +145,15 @@ def _own_host_key_policy(target: Target, config: str) -> str:
     return said if said in ("yes", "no", "off", "accept-new") else "accept-new"
 
 
-def see(host: Any, target: Target, timeout: float) -> Seen:
-    """Connect to a target and return how it went, and its facts if it was seen.
+def ask(host: Any, target: Target, timeout: float) -> Sighting | Answer:
+    """Connect to a target, run the probe there and return what came back, unread; a sighting if nothing did.
 
     Args:
         host: pyinfra's; stays connected. None if the target has a problem.
         timeout: seconds it may take for everything.
     """
     if host is None:
-        return Sighting(target.node, "not-audited", target.problem), None
+        return Sighting(target.node, "not-audited", target.problem)
     began = time.monotonic()
 
     def sighting(status: str, reason: str = "") -> Sighting:
@@ -189,19 +164,29 @@ def see(host: Any, target: Target, timeout: float) -> Seen:
             try:
                 host.connect(show_errors=False, raise_exceptions=True)
             except (ConnectError, PyinfraError, OSError, EOFError, ValueError) as error:
-                return sighting("unreachable", _words(error)), None
+                return sighting("unreachable", _words(error))
             except Exception as error:  # noqa: BLE001  paramiko and the keys it reads raise many kinds
-                return sighting("unreachable", f"{type(error).__name__}: {_words(error)}"), None
+                return sighting("unreachable", f"{type(error).__name__}: {_words(error)}")
             try:
-                facts, said = _run(host, target, plain=False)
-            except FactProcessError as error:
-                return sighting("no-probe", _words(error)), None
+                output, said = _run(host, target)
             except Exception as error:  # noqa: BLE001  the connection broke
-                return sighting("unreachable", f"the connection broke: {_words(error) or type(error).__name__}"), None
-            return sighting("seen", said if facts.uid != 0 else ""), facts
+                return sighting("unreachable", f"the connection broke: {_words(error) or type(error).__name__}")
+            return Answer(sighting("seen"), "\n".join(output), said)
     except gevent.Timeout:
         what = "did not answer the probe" if host.connected else "did not let us in"
-        return sighting("timed-out", f"it {what} within {timeout:g} s"), None
+        return sighting("timed-out", f"it {what} within {timeout:g} s")
+
+
+def see(host: Any, target: Target, timeout: float) -> tuple[Sighting, Facts | None]:
+    """Do as :func:`ask`, and return how it went, and the target's facts if it was seen."""
+    answer = ask(host, target, timeout)
+    if isinstance(answer, Sighting):
+        return answer, None
+    try:
+        facts = _facts(answer.output.split("\n"), answer.said)
+    except FactProcessError as error:
+        return dataclasses.replace(answer.sighting, status="no-probe", reason=_words(error)), None
+    return dataclasses.replace(answer.sighting, reason=answer.said if facts.uid != 0 else ""), facts
 
 
 def look_again(host: Any, target: Target, timeout: float) -> Facts:
@@ -211,20 +196,22 @@ def look_again(host: Any, target: Target, timeout: float) -> Facts:
         FactProcessError, gevent.Timeout: there are none.
     """
     with gevent.Timeout(timeout):
-        return _run(host, target, plain=False)[0]
+        return _facts(*_run(host, target))
 
 
-def _run(host: Any, target: Target, plain: bool) -> tuple[Facts, str]:
-    """Return the facts of a connected host and what it said beside them."""
-    fact = RuntimeFacts()
+def _run(host: Any, target: Target, plain: bool = False) -> tuple[list[str], str]:
+    """Return what the probe printed on a connected host, and what was said beside it."""
     password = [target.become_password] if target.become and target.become_password else None
-    command = fact.command(become=target.become, with_password=bool(password), plain=plain)
+    command = RuntimeFacts().command(become=target.become, with_password=bool(password), plain=plain)
     _, output = host.run_shell_command(StringCommand(command), _stdin=password)
     if probe_command.NO_UNPACKER in output.stdout_lines and not plain:
         return _run(host, target, plain=True)
-    said = " ".join(output.stderr.split()).replace("unshim:", "").strip()[-300:]
+    return output.stdout_lines, " ".join(output.stderr.split()).replace("unshim:", "").strip()[-300:]
+
+
+def _facts(output: list[str], said: str) -> Facts:
     try:
-        return fact.process(output.stdout_lines), said
+        return RuntimeFacts().process(output)
     except FactProcessError as error:
         raise FactProcessError(f"{error}" + (f" (the node said: {said})" if said else "")) from None
 

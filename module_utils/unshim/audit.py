@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import PurePath
 
-from . import plan, plan_text, records
-from .audit_model import EXIT_CODES, FORMAT, STATUSES, Audit, Node, Runtime, Sighting
+from . import observe, plan, plan_text, probe_command, records
+from .audit_model import EXIT_CODES, FORMAT, STATUSES, Answer, Audit, Node, Runtime, Sighting
 from .facts import Facts
 from .plan_model import Finding, Plan, Settings
 
@@ -96,6 +99,26 @@ def worst(severities: Iterable[str]) -> str:
     """Return the worst of some severities; "unknown" of none, since nothing was seen."""
     given = set(severities)
     return next((severity for severity in EXIT_CODES if severity in given), "unknown")
+
+
+def of_answer(answer: Answer, settings: Settings, with_facts: bool = False) -> Node:
+    """Return what the audit says of a node whose answer is still to be read; whatever is in it, there is a word on the node."""
+    try:
+        facts = observe.parse(probe_command.unpacked(answer.output))
+    except observe.ProbeError as error:
+        return no_probe(answer.sighting, str(error) + (f" (the node said: {answer.said})" if answer.said else ""))
+    sighting = replace(answer.sighting, reason=answer.said if facts.uid != 0 else "")
+    try:
+        return of_facts(sighting, facts, settings, with_facts)
+    except Exception as error:  # noqa: BLE001  one node must not keep a fleet from being audited
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{PurePath(place.filename).name}:{place.lineno}"
+        return no_probe(sighting, f"unshim failed at what it saw ({type(error).__name__} in {where}); please report it")
+
+
+def no_probe(sighting: Sighting, reason: str) -> Node:
+    """Return what the audit says of a node that answered what cannot be used."""
+    return judge(replace(sighting, status="no-probe", reason=reason), None, None)
 
 
 def of_facts(sighting: Sighting, facts: Facts, settings: Settings, with_facts: bool = False) -> Node:

@@ -32,6 +32,15 @@ class Sighting:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a node printed when the probe was run on it, as it came."""
+
+    sighting: Sighting
+    output: str
+    said: str = ""  # on standard error
+
+
+@dataclass(frozen=True)
 class Runtime:
     """What a node runs on, and what it would run on."""
 

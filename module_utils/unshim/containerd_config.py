@@ -326,10 +326,11 @@ def edited(text: str, rows: Iterable[tuple[tuple[str, ...], Any]]) -> str:
     if expected == data:
         return text
     newline = "\r\n" if "\r\n" in text else "\n"
+    step = 2 if re.search(r"(?m)^[ \t]+\[", text) else 0  # some files indent their tables, most do not
     try:
         document = tomlkit.parse(text.replace("\r\n", "\n"))
         for keys, value in rows:
-            _set(document, keys, value)
+            _set(document, keys, value, step)
         rendered = tomlkit.dumps(document)
         if parse(rendered) != expected:
             raise ConfigError(
@@ -405,11 +406,15 @@ def _set_plain(data: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
         data[keys[-1]] = value
 
 
-def _set(document: Any, keys: tuple[str, ...], value: Any) -> None:
-    """Set one value in a tomlkit document, making tables on the way; an equal value is left alone, comment and all."""
-    step = (
-        2 if re.search(r"(?m)^[ \t]+\[", tomlkit.dumps(document)) else 0
-    )  # some files indent their tables, most do not
+def _set(document: Any, keys: tuple[str, ...], value: Any, step: int) -> None:
+    """Set one value in a tomlkit document, making tables on the way; an equal value is left alone, comment and all.
+
+    Args:
+        document: edited in place.
+        keys: the tables' names and the key's.
+        value: None removes the key.
+        step: blanks a table is indented by in the one around it.
+    """
     table, indent = document, -step
     for index, key in enumerate(keys[:-1]):
         if key not in table:
