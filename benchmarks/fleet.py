@@ -22,7 +22,7 @@ from unshim.probe_command import PACKED, PACKED_END
 @contextmanager
 def inventory(nodes: int, targets: int = 0) -> Iterator[Path]:
     """Give the path of an inventory of so many nodes; with fewer targets, several nodes are one target."""
-    with sshd_farm.farm(up=targets or nodes) as farm:
+    with sshd_farm.farm(up=targets or nodes, caches=True) as farm:
         yield _inventory(farm, farm.up, nodes)
 
 

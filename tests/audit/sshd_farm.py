@@ -44,6 +44,10 @@ mount -t tmpfs none "$1/root/run"
 mount -t tmpfs -o mode=1777 none "$1/root/tmp"
 mkdir "$1/root/run/sshd"
 shift 2
+if [ -n "$CACHES" ]; then
+  rm -f "$ROOT/etc/apt/apt.conf.d/docker-clean"
+  chroot "$ROOT" apt-cache gencaches >/dev/null
+fi
 for config; do chroot "$ROOT" "$SSHD" -D -e -f "$config" 2>>"$LOG" & done
 echo up
 wait
@@ -114,8 +118,15 @@ DELAY = 4
 
 
 @contextmanager
-def farm(up=1, down=0, hanging=0, silent=0, tardy=0, recorded=0, answer=""):
-    """Give a :class:`Farm` with so many ports of each kind; ``answer`` is what those that are recorded say."""
+def farm(up=1, down=0, hanging=0, silent=0, tardy=0, recorded=0, answer="", caches=False):
+    """Give a :class:`Farm` with so many ports of each kind.
+
+    Args:
+        up, down, hanging, silent, tardy, recorded: see :class:`Farm`.
+        answer: what those that are recorded say.
+        caches: let apt have its caches, as it has after every ``apt-get update``; images of containers keep it from that
+            (docker-clean), and each question to it takes half a second then.
+    """
     binaries = sshd_binaries()
     with tempfile.TemporaryDirectory(prefix="unshim-farm-") as name:
         directory = Path(name)
@@ -135,7 +146,7 @@ def farm(up=1, down=0, hanging=0, silent=0, tardy=0, recorded=0, answer=""):
         configs = _write_files(made, binaries, answer)
         listeners = [_listen(port) for port in made.silent]
         try:
-            _start(made, configs)
+            _start(made, configs, caches)
             yield made
         finally:
             for listener in listeners:
@@ -239,7 +250,7 @@ def _config(ports, more):
     )
 
 
-def _start(made, configs):
+def _start(made, configs, caches):
     machine = made.directory / "machine"
     machine.mkdir()
     environment = {
@@ -248,6 +259,7 @@ def _start(made, configs):
         "LOG": str(made.directory / "sshd.log"),
         "SSHD": f"{ETC}/sshd/sshd",
         "LD_LIBRARY_PATH": f"{ETC}/sshd/lib",
+        "CACHES": "yes" if caches else "",
     }
     command = [
         "unshare",

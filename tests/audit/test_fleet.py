@@ -9,7 +9,7 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/audit.schema.json
 
 
 def test_two_hundred_targets_ten_of_them_out_of_order(farm, auditor):
-    with farm(up=192, down=5, hanging=2, silent=1) as fleet:
+    with farm(up=192, down=5, hanging=2, silent=1, caches=True) as fleet:
         hosts = {f"up-{number:03}": {"ansible_port": port} for number, port in enumerate(fleet.up)}
         for kind in ("down", "hanging", "silent"):
             hosts |= {f"{kind}-{number}": {"ansible_port": port} for number, port in enumerate(getattr(fleet, kind))}
