@@ -8,14 +8,14 @@ from . import compat, kubelet_configuration, registries, unit_environment
 from .kubelet_command_line import (
     SECRET,
     CommandLine,
-    FlagError,
     difference,
     flag_value,
     flags,
     resolve,
     specifiers,
-    switch_runtime,
 )
+from .kubelet_flags import FlagError
+from .kubelet_switch import switch_runtime
 from .plan_draft import Draft, same_endpoint
 from .plan_log_rotation import rotation_to_set
 from .plan_model import NotCarried

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from unshim.facts import File, Unit
-from unshim.kubelet_command_line import difference, flag_value, flags, resolve, switch_runtime
+from unshim.kubelet_command_line import difference, flag_value, flags, resolve
 from unshim.kubelet_flags import FlagError
+from unshim.kubelet_switch import switch_runtime
 
 UNIT = "/lib/systemd/system/kubelet.service"
 DROP_IN = "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"

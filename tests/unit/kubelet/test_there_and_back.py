@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from unshim import compat
 from unshim.facts import File, Unit
-from unshim.kubelet_command_line import flag_value, flags, resolve, switch_runtime
+from unshim.kubelet_command_line import flag_value, flags, resolve
+from unshim.kubelet_switch import switch_runtime
 from unshim_node import files as node_files
 from unshim_node.journal import Journal
 

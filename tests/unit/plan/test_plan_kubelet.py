@@ -6,7 +6,8 @@ import pytest
 
 from unshim import compat, plan
 from unshim.facts import Container, File, Unit
-from unshim.kubelet_command_line import flags, switch_runtime
+from unshim.kubelet_command_line import flags
+from unshim.kubelet_switch import switch_runtime
 from unshim.plan_model import Settings
 
 ENDPOINT = "unix:///run/containerd/containerd.sock"
