@@ -7,58 +7,26 @@ another controller, or a person with a shell, can go on or go back. The original
 A rollback archives the journal as ``journal-<generation>.json`` and starts the next generation, so a second attempt
 backs up afresh and the first one's originals stay until commit.
 
-Shape of journal.json (format 1)::
-
-    {"format": 1, "generation": 1, "state": "prepared", "source": "dockershim",
-     "steps":       [{"name", "stage", "status": "started|done|failed", "started", "finished" (null if it was
-                      cut short), "controller",
-                      "message", "undo"}],
-     "files":       {path: {"existed", "kind", "target", "mode", "uid", "gid", "size", "sha256", "backup", "attributes",
-                            "missing_directories", "written_sha256", "writing_sha256", "role", "secret"}},
-     "units":       {name: {"active_state", "unit_file_state"}},
-     "packages":    {name: {"before", "after"}},       # "" : not installed
-     "annotations": {name: value or null},             # before the migration
-     "notes":       {key: value},
-     "timeline":    [{"event", "time"}],                # Unix seconds, of the node's clock
-     "by_hand":     ["commands that go back, in order"]}
+The shape of the file is in journal_format.py.
 """
 
 import base64
 import contextlib
 import copy
-import errno
-import fcntl
 import hashlib
 import json
 import os
 import pwd
-import re
 import shlex
 import shutil
-import time
 
-from . import commands, files, lock_by_shell, place
+from . import commands, files, journal_format, node_lock, place
 from .errors import NodeError
+from .journal_format import STATES
 
 ROOT = "/var/lib/unshim"
-FORMAT = 1
-STATES = ("docker", "prepared", "drained", "switched", "verified", "committed")
-# s; what a killed controller had started goes on here until it is done, and installing a package may take as long.
-LOCK_WAIT = 300.0
 # docker_units.drop_in_path
 RETIRED = "/etc/systemd/system/%s.d/90-unshim-retired.conf"
-TEXT, NUMBER, MOMENT = (str,), (int,), (int, float)
-# What each record of the journal must have.
-RECORDS = {
-    "steps": {"name": TEXT, "status": TEXT, "message": TEXT},
-    "files": {
-        "existed": (bool,), "kind": TEXT, "target": TEXT, "mode": TEXT, "uid": NUMBER, "gid": NUMBER, "backup": TEXT,
-        "attributes": (dict,), "missing_directories": (list,),
-    },
-    "units": {"active_state": TEXT, "unit_file_state": TEXT},
-    "packages": {"before": TEXT, "after": TEXT},
-    "timeline": {"event": TEXT, "time": MOMENT},
-}  # fmt: skip
 RECORD_SUFFIX = ".unshim.json"  # beside each backup: its record, should the journal lose it
 CUT_SHORT = "cut short: the process that did this ended in the middle of it"
 
@@ -76,7 +44,7 @@ class Journal(object):
         self.check_mode = check_mode
         self.controller = controller or _controller()
         self.warnings = []
-        self._data = data or _empty(1)
+        self._data = data or journal_format.empty(1)
         self._lock = None
         self._damaged = False
         # What we know of a node that is away, since every look at it is a command there and the lock is ours.
@@ -191,7 +159,7 @@ class Journal(object):
         if not self.check_mode:
             archive = os.path.join(self.root, "journal-%d.json" % self.generation)
             self._write(archive, dict(self._data, by_hand=[]))
-        self._data = _empty(self.generation + 1)
+        self._data = journal_format.empty(self.generation + 1)
         self._save()
         return True
 
@@ -446,41 +414,9 @@ class Journal(object):
         if self._lock is not None or self.check_mode:
             return
         self._make_directory(self.root)
-        self._lock = self._lock_away() if place.away() else self._lock_here()
+        self._lock = node_lock.take(self._lock_path(), self.controller)
         self._read()  # whoever had the lock before may have written
         self._close_steps()
-
-    def _lock_away(self):
-        path = os.path.join(self.root, "lock")
-        held = lock_by_shell.take(path, LOCK_WAIT, self.controller)
-        if isinstance(held, str):
-            raise self._is_locked(held)
-        return held
-
-    def _is_locked(self, holder):
-        return NodeError(
-            "Another run is changing this node (%s holds %s). Wait until it ends, or end it, and run again."
-            % (holder or "a process", os.path.join(self.root, "lock"))
-        )
-
-    def _lock_here(self):
-        descriptor = os.open(
-            os.path.join(self.root, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-        deadline = time.monotonic() + LOCK_WAIT
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES) or time.monotonic() >= deadline:
-                    holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
-                    os.close(descriptor)
-                    raise self._is_locked(holder) from error
-                time.sleep(0.1)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, ("process %d of %s\n" % (os.getpid(), self.controller)).encode("utf-8"))
-        return descriptor
 
     def _close_steps(self):
         """Say of the steps that were cut short that they were; who had begun them would still have the lock."""
@@ -501,29 +437,29 @@ class Journal(object):
         What is looked at before is the last word of somebody who may still be at work. Writes nothing on a node that has
         seen no change.
         """
-        if files.kind(os.path.join(self.root, "lock")):
+        if files.kind(self._lock_path()):
             self.lock()
 
     def unlock(self):
         if self._lock is None:
             return
         self._made, self._last = set(), None
-        if isinstance(self._lock, lock_by_shell.Lock):
-            self._lock.release()
-        else:
-            os.close(self._lock)
+        self._lock.release()
         self._lock = None
+
+    def _lock_path(self):
+        return os.path.join(self.root, "lock")
 
     # Reading and writing
 
     def _read(self) -> None:
         self._damaged = False
         try:
-            self._data = _parsed(self.path)
+            self._data = journal_format.parsed(self.path)
         except FileNotFoundError:
             previous = self.path + ".previous"
             if not files.kind(previous):
-                self._data = _empty(self._next_generation())
+                self._data = journal_format.empty(self._next_generation())
                 return
             self._fall_back("is missing")
         except (ValueError, RecursionError) as error:
@@ -532,7 +468,7 @@ class Journal(object):
     def _fall_back(self, what):
         previous = self.path + ".previous"
         try:
-            self._data = _parsed(previous)
+            self._data = journal_format.parsed(previous)
         except (OSError, ValueError, RecursionError) as error:
             raise NodeError(
                 "The journal %s %s, and its previous generation %s cannot be used either (%s). The originals are under "
@@ -681,67 +617,6 @@ class Journal(object):
             if not files.remove_directory(directory):
                 return  # somebody else uses it, or it is gone
             directory = os.path.dirname(directory)
-
-
-def _empty(generation):
-    return {
-        "format": FORMAT,
-        "generation": generation,
-        "state": "docker",
-        "source": "",
-        "steps": [],
-        "files": {},
-        "units": {},
-        "packages": {},
-        "annotations": {},
-        "notes": {},
-        "timeline": [],
-    }
-
-
-def _parsed(path):
-    """Return a journal's data; ValueError if it is none, NodeError if a newer unshim wrote it."""
-    content = files.read_bytes(path)
-    if content is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    data = json.loads(content.decode("utf-8"))
-    if not isinstance(data, dict) or "format" not in data:
-        raise ValueError("it is not a journal")
-    if data["format"] != FORMAT:
-        raise NodeError(
-            "The journal %s has format %s, this unshim knows %d: use the unshim that wrote it, or a newer one."
-            % (path, data["format"], FORMAT)
-        )
-    empty = _empty(1)
-    for key, value in empty.items():
-        if type(data.setdefault(key, value)) is not type(value):
-            raise ValueError("%s is not a %s" % (key, type(value).__name__))
-    if data["state"] not in STATES:
-        raise ValueError("its state is %r" % data["state"])
-    _check_records(data)
-    data.pop("by_hand", None)
-    return data
-
-
-def _check_records(data):
-    """Make sure that every record has what a way back needs; ValueError names the one that has not."""
-    for section, keys in RECORDS.items():
-        records = data[section]
-        named = records.items() if isinstance(records, dict) else enumerate(records)
-        for name, record in named:
-            if not isinstance(record, dict):
-                raise ValueError("%s %s is no record" % (section, name))  # noqa: TRY004 - what is damaged, for _read
-            for key, kinds in keys.items():
-                if not isinstance(record.get(key), kinds):
-                    raise ValueError("%s %s has no usable %s" % (section, name, key))  # noqa: TRY004
-    for path, record in data["files"].items():
-        if not all(isinstance(one, str) for one in record["missing_directories"]):
-            raise ValueError("files %s has no usable missing_directories" % path)
-        if record["existed"] and not (record["backup"] and re.match("[0-7]{3,4}$", record["mode"])):
-            raise ValueError("files %s tells neither its copy nor its mode" % path)
-    foreign = data["notes"].get("docker_stopped_foreign") or []
-    if not isinstance(foreign, list) or not all(isinstance(one, str) for one in foreign):
-        raise ValueError("docker_stopped_foreign is no list of names")
 
 
 def _read_json(path):

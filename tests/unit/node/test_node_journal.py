@@ -11,7 +11,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from unshim_node import files, journal
+from unshim_node import files, node_lock
 from unshim_node.errors import NodeError
 from unshim_node.journal import Journal
 
@@ -505,7 +505,7 @@ class TestCrashes(WithRoot):
 class TestLock(WithRoot):
     def setUp(self):
         super(TestLock, self).setUp()
-        patch = mock.patch.object(journal, "LOCK_WAIT", 0.2)
+        patch = mock.patch.object(node_lock, "LOCK_WAIT", 0.2)
         patch.start()
         self.addCleanup(patch.stop)
 
