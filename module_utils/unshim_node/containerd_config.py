@@ -2,7 +2,7 @@
 
 import time
 
-from . import commands, containerd, cri, file_copies, files, module_run, second_containerd, systemd
+from . import commands, containerd, cri, file_changes, file_copies, files, module_run, second_containerd, systemd
 from .errors import NodeError
 
 # Every role of the plan's files but the kubelet's, which kubelet_runtime restores.
@@ -132,12 +132,12 @@ def gate(params, restarted=False):
 def to_do(module):
     """Return those of the files that have to be written; in check mode as if the earlier stage had been carried out."""
     if not module.check_mode:
-        return files.pending(module.params["files"])
-    left = {change["path"]: change for change in files.pending(module.params["earlier"])}
+        return file_changes.pending(module.params["files"])
+    left = {change["path"]: change for change in file_changes.pending(module.params["earlier"])}
     follow = [
         one for one in module.params["files"] if one["path"] in left and left[one["path"]]["after"] == one["before"]
     ]
-    return follow + files.pending([one for one in module.params["files"] if one not in follow])
+    return follow + file_changes.pending([one for one in module.params["files"] if one not in follow])
 
 
 def in_order(changes):
@@ -163,7 +163,9 @@ def present(module, journal):
     can_check = check_program(module)
     pending = to_do(module)
     copies = file_copies.pending(params["copies"], journal)
-    files.check_writable(pending, [one["path"] for one in copies] + ([journal.path] if pending or copies else []))
+    file_changes.check_writable(
+        pending, [one["path"] for one in copies] + ([journal.path] if pending or copies else [])
+    )
     check_root(module, pending)
     for change in pending if can_check else []:
         if change["role"] == "containerd_config" and change["path"].endswith(".toml") and change["after"] is not None:
@@ -189,7 +191,7 @@ def present(module, journal):
     outcome = {
         "restarted": restart,
         "changed_files": [one["path"] for one in pending + copies],
-        "diff": [files.diff(one["path"], one["before"], one["after"], one["secret"]) for one in pending]
+        "diff": [file_changes.diff(one["path"], one["before"], one["after"], one["secret"]) for one in pending]
         + [file_copies.diff(one) for one in copies],
         "cri": {},
     }
@@ -214,7 +216,7 @@ def present(module, journal):
             for copy in copies:
                 file_copies.apply(copy, journal)
             for change in in_order(pending):
-                files.apply_change(change, journal, False)
+                file_changes.apply_change(change, journal, False)
             if reload:
                 systemd.daemon_reload()
             if restart:
@@ -310,7 +312,7 @@ def restored(module, journal):
     }
     if module.check_mode or not outcome["changed"]:
         return outcome
-    files.check_writable([], paths)
+    file_changes.check_writable([], paths)
     if restart:
         containerd.check_socket(cri.socket_file(module.params["socket"]))
     with journal.step("restore containerd's files", "rollback"):

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from . import files
+from . import file_changes, files
 from .errors import NodeError
 
 LIMIT = 1 << 20  # bytes; a certificate or key is smaller
@@ -40,7 +40,7 @@ def pending(copies, journal):
 def apply(copy, journal):
     """Make one copy, atomically, with the planned mode and owner; the journal knows of it before it is there."""
     data = _source(copy)
-    mode, uid, gid = files.ownership(copy)
+    mode, uid, gid = file_changes.ownership(copy)
     journal.remember_file(copy["path"], copy["role"], copy["secret"], writing=data)
     files.write_atomically(copy["path"], data, mode, uid, gid)
     journal.remember_written(copy["path"], data)
@@ -60,7 +60,7 @@ def diff(copy):
 
 def _is_made(copy, journal):
     data = _source(copy)
-    files.ownership(copy)
+    file_changes.ownership(copy)
     now = files.read_bytes(copy["path"])
     if now is None:
         return False

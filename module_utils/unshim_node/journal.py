@@ -20,7 +20,7 @@ import pwd
 import shlex
 import shutil
 
-from . import commands, files, journal_format, node_lock, place
+from . import commands, file_changes, files, journal_format, node_lock, place
 from .errors import NodeError
 from .journal_format import STATES
 
@@ -311,7 +311,7 @@ class Journal(object):
             if not (check_mode or self.check_mode):
                 files.remove_unfinished(path)
             return {"changed": False, "diff": {}}
-        diff = files.diff(path, _text(now), _text(original), record.get("secret", True))
+        diff = file_changes.diff(path, _text(now), _text(original), record.get("secret", True))
         if check_mode or self.check_mode:
             return {"changed": True, "diff": diff}
         self.lock()

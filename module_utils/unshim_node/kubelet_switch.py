@@ -3,7 +3,7 @@
 ``module`` is what has its parameters: an AnsibleModule, or a module_run.Part of one.
 """
 
-from . import containerd, cri, files, kubelet, systemd
+from . import containerd, cri, file_changes, kubelet, systemd
 from .errors import NodeError
 
 ROLES = ("kubelet",)
@@ -49,8 +49,8 @@ def check(module, journal):
     Raises:
         NodeError: one of them is neither as it was nor as it shall be, or cannot be written.
     """
-    pending = files.pending(module.params["files"])
-    files.check_writable(pending, [journal.path] if pending else [])
+    pending = file_changes.pending(module.params["files"])
+    file_changes.check_writable(pending, [journal.path] if pending else [])
     return pending
 
 
@@ -58,7 +58,7 @@ def on_containerd(module, journal):
     params = module.params
     unit = params["unit"]
     pending = check(module, journal)
-    diffs = [files.apply_change(change, journal, True)["diff"] for change in pending]
+    diffs = [file_changes.apply_change(change, journal, True)["diff"] for change in pending]
     paths = [change["path"] for change in pending]
     state = systemd.show(unit)
     reload = state["NeedDaemonReload"] == "yes" or any(containerd.is_unit_file(path) for path in paths)
@@ -69,7 +69,7 @@ def on_containerd(module, journal):
     with journal.step("point the kubelet at %s" % params["endpoint"], "switch", "restore the files"):
         journal.note(PENDING, True)
         for change in pending:
-            files.apply_change(dict(change, role="kubelet"), journal, False)
+            file_changes.apply_change(dict(change, role="kubelet"), journal, False)
         if reload:
             systemd.daemon_reload()
         run_and_prove(params)
@@ -105,7 +105,7 @@ def restored(module, journal):
     start = params["start"] and ran and (stop or not runs)
     if module.check_mode or not (paths or stop or start):
         return outcome_of(module, paths, diffs, stop, start)
-    files.check_writable([], paths)
+    file_changes.check_writable([], paths)
     with journal.step("restore the kubelet's files", "rollback"):
         if stop:
             systemd.stop(unit, params["timeout"])

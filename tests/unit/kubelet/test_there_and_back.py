@@ -12,7 +12,7 @@ from unshim import compat
 from unshim.facts import File, Unit
 from unshim.kubelet_command_line import flag_value, flags, resolve
 from unshim.kubelet_switch import switch_runtime
-from unshim_node import files as node_files
+from unshim_node import file_changes
 from unshim_node.journal import Journal
 
 ENDPOINT = "unix:///run/containerd/containerd.sock"
@@ -185,7 +185,7 @@ def test_what_was_switched_on_a_node_and_given_back_has_the_same_bytes(places, v
                 "path": real, "before": before, "after": text, "mode": f"{mode:04o}",
                 "owner": str(os.getuid()), "group": str(os.getgid()), "role": "kubelet",
             }  # fmt: skip
-            assert node_files.apply_change(change, journal, False)["changed"]
+            assert file_changes.apply_change(change, journal, False)["changed"]
             assert Path(real).read_bytes() == text.encode()
             changed.append(real)
         for real in changed:

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from unshim_node import files
+from unshim_node import file_changes, files
 from unshim_node.errors import NodeError
 from unshim_node.journal import Journal
 
@@ -63,17 +63,17 @@ class TestFiles(unittest.TestCase):
     def test_a_change_is_applied_once(self):
         self.write("old\n")
         wanted = change(self.path, "old\n", "new\n")
-        result = files.apply_change(wanted, self.journal, False)
+        result = file_changes.apply_change(wanted, self.journal, False)
         self.assertTrue(result["changed"])
         self.assertEqual((result["diff"]["before"], result["diff"]["after"]), ("old\n", "new\n"))
         self.assertEqual(self.read(), "new\n")
         self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o640)
-        self.assertEqual(files.apply_change(wanted, self.journal, False), {"changed": False, "diff": {}})
+        self.assertEqual(file_changes.apply_change(wanted, self.journal, False), {"changed": False, "diff": {}})
         self.assertEqual(self.left_over(), [])
 
     def test_check_mode_says_the_same_and_does_nothing(self):
         self.write("old\n")
-        result = files.apply_change(change(self.path, "old\n", "new\n"), self.journal, True)
+        result = file_changes.apply_change(change(self.path, "old\n", "new\n"), self.journal, True)
         self.assertTrue(result["changed"])
         self.assertEqual(self.read(), "old\n")
         self.assertFalse(os.path.exists(self.journal.root))
@@ -81,36 +81,36 @@ class TestFiles(unittest.TestCase):
     def test_a_file_that_changed_since_the_plan_is_refused(self):
         self.write("somebody's\n")
         with self.assertRaises(NodeError) as caught:
-            files.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
+            file_changes.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
         self.assertIn("%s changed since the plan was made" % self.path, caught.exception.message)
         self.assertEqual(self.read(), "somebody's\n")
         self.assertEqual(self.journal.files, {})
 
     def test_a_file_that_appeared_or_vanished_since_the_plan_is_refused(self):
         with self.assertRaises(NodeError):
-            files.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
+            file_changes.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
         self.write("here\n")
         with self.assertRaises(NodeError) as caught:
-            files.apply_change(change(self.path, None, "new\n"), self.journal, False)
+            file_changes.apply_change(change(self.path, None, "new\n"), self.journal, False)
         self.assertIn("it was absent then", caught.exception.message)
 
     def test_bytes_that_are_no_utf_8_are_refused_not_lost(self):
         with open(self.path, "wb") as stream:
             stream.write(b"\xff\xfe")
         with self.assertRaises(NodeError):
-            files.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
+            file_changes.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
 
     def test_removal(self):
         self.write("old\n")
         wanted = change(self.path, "old\n", None)
-        self.assertTrue(files.apply_change(wanted, self.journal, False)["changed"])
+        self.assertTrue(file_changes.apply_change(wanted, self.journal, False)["changed"])
         self.assertFalse(os.path.exists(self.path))
-        self.assertFalse(files.apply_change(wanted, self.journal, False)["changed"])
+        self.assertFalse(file_changes.apply_change(wanted, self.journal, False)["changed"])
 
     def test_new_directories_are_readable_under_a_strict_umask(self):
         path = os.path.join(self.directory, "a", "b", "c.toml")
         self.addCleanup(os.umask, os.umask(0o077))
-        files.apply_change(change(path, None, "x", mode="0644"), self.journal, False)
+        file_changes.apply_change(change(path, None, "x", mode="0644"), self.journal, False)
         self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode), 0o755)
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o644)
 
@@ -118,14 +118,14 @@ class TestFiles(unittest.TestCase):
         target = os.path.join(self.directory, "real.conf")
         self.write("old\n", target)
         os.symlink("real.conf", self.path)
-        files.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
+        file_changes.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
         self.assertEqual(os.readlink(self.path), "real.conf")
         self.assertFalse(os.path.islink(target))
         self.assertEqual(self.read(target), "new\n")
 
     def test_secret_content_is_not_in_the_diff(self):
         self.write("password: old\n")
-        result = files.apply_change(
+        result = file_changes.apply_change(
             change(self.path, "password: old\n", "password: new\n", secret=True), self.journal, False
         )
         self.assertNotIn("password", str(result))
@@ -133,12 +133,12 @@ class TestFiles(unittest.TestCase):
     def test_an_unknown_owner_is_refused_before_anything_is_written(self):
         self.write("old\n")
         with self.assertRaises(NodeError) as caught:
-            files.apply_change(change(self.path, "old\n", "new\n", owner="no-such-user"), self.journal, False)
+            file_changes.apply_change(change(self.path, "old\n", "new\n", owner="no-such-user"), self.journal, False)
         self.assertIn("user no-such-user", caught.exception.message)
         self.assertEqual(self.read(), "old\n")
 
     def test_owner_by_number(self):
-        files.apply_change(change(self.path, None, "x", owner="1234", group="4321"), self.journal, False)
+        file_changes.apply_change(change(self.path, None, "x", owner="1234", group="4321"), self.journal, False)
         self.assertEqual((os.stat(self.path).st_uid, os.stat(self.path).st_gid), (1234, 4321))
 
     # A crash between the temporary file and its rename
@@ -154,13 +154,13 @@ class TestFiles(unittest.TestCase):
             real_rename(source, target, **directories)
 
         with mock.patch("os.rename", crash), self.assertRaises(KeyboardInterrupt):
-            files.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
+            file_changes.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)
         self.assertEqual(self.read(), "old\n")
         self.assertEqual(self.left_over(), [])
         self.journal.unlock()
         again = Journal.load(self.journal.root)
         self.addCleanup(again.unlock)
-        self.assertTrue(files.apply_change(change(self.path, "old\n", "new\n"), again, False)["changed"])
+        self.assertTrue(file_changes.apply_change(change(self.path, "old\n", "new\n"), again, False)["changed"])
         again.restore_file(self.path)
         self.assertEqual(self.read(), "old\n")
 
@@ -174,7 +174,7 @@ class TestFiles(unittest.TestCase):
             os._exit(1)
         self.assertEqual(os.waitpid(child, 0)[1], 9)
         self.assertEqual(self.read(), "old\n")
-        self.assertTrue(files.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)["changed"])
+        self.assertTrue(file_changes.apply_change(change(self.path, "old\n", "new\n"), self.journal, False)["changed"])
 
     def test_extended_attributes_stay(self):
         self.write("old\n")
@@ -189,12 +189,12 @@ class TestFiles(unittest.TestCase):
 
     def refusal(self, *changes):
         with self.assertRaises(NodeError) as caught:
-            files.check_writable(changes)
+            file_changes.check_writable(changes)
         return caught.exception.message
 
     def test_everything_is_writable(self):
         self.write("x")
-        files.check_writable([change(self.path, "x", "y"), change(self.directory + "/new/dir/file", None, "y")])
+        file_changes.check_writable([change(self.path, "x", "y"), change(self.directory + "/new/dir/file", None, "y")])
 
     def test_every_obstacle_is_named_at_once(self):
         os.mkdir(self.path)

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from unshim_node import files, node_lock
+from unshim_node import file_changes, files, node_lock
 from unshim_node.errors import NodeError
 from unshim_node.journal import Journal
 
@@ -140,7 +140,7 @@ class TestRecords(WithRoot):
 class TestFilesRemembered(WithRoot):
     def put(self, node, before, after, path=None, **more):
         wanted = {"path": path or self.path, "before": before, "after": after, "role": "kubelet"}
-        return files.apply_change(dict(wanted, **more), node, False)
+        return file_changes.apply_change(dict(wanted, **more), node, False)
 
     def test_bytes_mode_and_owner_come_back(self):
         with open(self.path, "wb") as stream:
@@ -436,10 +436,10 @@ class TestCrashes(WithRoot):
             node = self.load()
             change = {"path": self.path, "mode": "0644", "owner": str(os.geteuid()), "group": str(os.getegid())}
             if written:
-                files.apply_change(dict(change, before="old", after=written), node, False)
+                file_changes.apply_change(dict(change, before="old", after=written), node, False)
             killed = mock.patch.object(node, "remember_written", side_effect=KeyboardInterrupt)
             with killed, self.assertRaises(KeyboardInterrupt):
-                files.apply_change(dict(change, before=written or "old", after="ours"), node, False)
+                file_changes.apply_change(dict(change, before=written or "old", after="ours"), node, False)
             node = self.again(node)
             node.restore_file(self.path)
             self.assertEqual((self.read(), node.warnings), ("old", []), generation)
@@ -452,7 +452,7 @@ class TestCrashes(WithRoot):
         change = {"path": self.path, "mode": "0644", "owner": str(os.geteuid()), "group": str(os.getegid())}
         killed = mock.patch.object(node, "remember_written", side_effect=KeyboardInterrupt)
         with killed, self.assertRaises(KeyboardInterrupt):
-            files.apply_change(dict(change, before="old", after="ours"), node, False)
+            file_changes.apply_change(dict(change, before="old", after="ours"), node, False)
         self.write("the operator's")
         node = self.again(node)
         node.restore_file(self.path)
