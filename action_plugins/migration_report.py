@@ -84,11 +84,11 @@ def findings(path: Path) -> tuple[WorkloadFinding, ...]:
         FindingsError: it cannot be read, or is none.
     """
     try:
-        return report_findings.read(json.loads(path.read_text(encoding="utf-8")))
+        return report_findings.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         reason = f"It cannot be read: {error.strerror}."
-    except ValueError as error:
-        reason = f"It is no JSON: {error}."
+    except UnicodeDecodeError as error:
+        reason = f"It is not UTF-8: {error}."
     except report_findings.FindingsError as error:
         reason = str(error)
     raise report_findings.FindingsError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +18,14 @@ from .workloads.registry import BY_ID
 
 class FindingsError(Exception):
     """The findings cannot be used; the message says which one, and why."""
+
+
+def parse(text: str) -> tuple[WorkloadFinding, ...]:
+    """Return the findings in a file of the scan; raises as :func:`read`, and where it is no JSON."""
+    try:
+        return read(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise FindingsError(f"It is no JSON: {error}.") from None
 
 
 def read(scanned: Any) -> tuple[WorkloadFinding, ...]:

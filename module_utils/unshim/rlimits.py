@@ -116,12 +116,12 @@ def base_spec(spec: str, limits: Mapping[str, Limit]) -> str:
             {"type": f"RLIMIT_{name.upper()}", "hard": _unsigned(hard), "soft": _unsigned(soft)}
             for name, (soft, hard) in sorted(limits.items())
         ]
-    except (ValueError, KeyError, TypeError) as error:
+        lines = [
+            f'"process": {{\n{_rows(process, 2)}\n }}' if key == "process" else _row(key, value)
+            for key, value in data.items()
+        ]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"`ctr oci spec` printed no description of a container: {error!r}") from None
-    lines = [
-        f'"process": {{\n{_rows(process, 2)}\n }}' if key == "process" else _row(key, value)
-        for key, value in data.items()
-    ]
     return "{\n " + ",\n ".join(lines) + "\n}\n"
 
 
@@ -133,7 +133,7 @@ def limits_of_spec(text: str) -> Limits:
             entry["type"].removeprefix("RLIMIT_").lower(): (_signed(entry["soft"]), _signed(entry["hard"]))
             for entry in entries
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

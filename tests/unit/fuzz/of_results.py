@@ -38,7 +38,7 @@ def shown(made):
 
 
 def read_findings(text):
-    return report_findings.read(json.loads(text))
+    return report_findings.parse(text)
 
 
 def report_of_findings(text):
@@ -152,8 +152,8 @@ PARSERS = {
     "journal": Parser(read_journal, JOURNALS, mutations.as_json),
     "journals as printed for the report": Parser(report_journal.attempts, (PRINTED,)),
     "journal in the report": Parser(report_of_journal, JOURNALS, mutations.as_json, (), 8, True),
-    "findings.json": Parser(read_findings, (json.dumps(fleet.workload_findings()),), mutations.as_json, (report_findings.FindingsError, ValueError)),
-    "findings.json in the report": Parser(report_of_findings, (json.dumps(fleet.workload_findings()),), mutations.as_json, (report_findings.FindingsError, ValueError), 8, True),
+    "findings.json": Parser(read_findings, (json.dumps(fleet.workload_findings()),), mutations.as_json, (report_findings.FindingsError,)),
+    "findings.json in the report": Parser(report_of_findings, (json.dumps(fleet.workload_findings()),), mutations.as_json, (report_findings.FindingsError,), 8, True),
     "run of compat.yml": Parser(read_compat, (compat_run(),), mutations.as_json, (report_json.RunError,), 4),
     "container.sh of compat.yml": Parser(read_container, (sections_of("plain", observed_nodes.CONTAINERD),), mutations.text, (observe.ProbeError,), 4),
     "node.sh of compat.yml": Parser(read_node_sh, (sections_of("node", observed_nodes.CONTAINERD), NODE_SH), mutations.text, (observe.ProbeError,), 4),

@@ -45,6 +45,8 @@ FOUND = [
     ("journal", json.dumps({"timeline": [{"event": "drained", "time": 10**400}]})),
     ("journal", json.dumps({"timeline": [{"event": "drained", "time": 10**20}, {"event": "uncordoned", "time": float("nan")}]})),
     ("journal", json.dumps({"timeline": [], "steps": [{"stage": "prepare", "started": 10**400}]})),
+    ("OCI spec", "[" * 100_000),
+    ("findings.json", "[" * 100_000),
     ("findings.json", json.dumps({"form": 1, "findings": [], "allowed": 1.5})),
     ("run of compat.yml", RUN.replace(LOG, '"5"')),
     ("node.sh of compat.yml", "@@unshim-probe 1\n@@cni-directories\nx\n@@unshim-probe-end\n"),
