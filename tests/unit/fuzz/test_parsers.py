@@ -4,8 +4,12 @@ A handful of inputs each in `make test`; with UNSHIM_FULL=1 100,000 each (docs/f
 ``UNSHIM_FULL=1 pytest tests/unit/fuzz -k "own_error and manifests"``.
 """
 
+import json
 import os
 import random
+import re
+import time
+from pathlib import Path
 
 import of_node_files
 import of_programs
@@ -19,6 +23,7 @@ PARSERS = {**of_node_files.PARSERS, **of_results.PARSERS, **of_programs.PARSERS}
 IS_FULL = bool(os.environ.get("UNSHIM_FULL"))
 FULL, FULL_DEEP, QUICK = 100_000, 10_000, 80
 BATCH = 50
+TRIED = Path(__file__).resolve().parents[3] / "build/fuzz"
 RANDOM = st.binary(max_size=200).map(lambda data: data.decode("utf-8", "surrogateescape"))
 TEXT = st.text(max_size=200)
 COMMON = {"deadline": None, "database": None, "print_blob": False, "suppress_health_check": list(HealthCheck)}
@@ -47,8 +52,9 @@ def test_nothing_but_its_own_error(name):
 
 @pytest.mark.parametrize("name", PARSERS if IS_FULL else ["manifests"])
 def test_nothing_but_its_own_error_of_very_many(name):
-    """The same with a cheap generator: hypothesis draws a seed, which makes a batch of inputs."""
+    """The same with a cheap generator: hypothesis draws a seed, which makes a batch of inputs. table.py shows what was tried."""
     parser = PARSERS[name]
+    taken = []
 
     @settings(
         max_examples=((FULL_DEEP if parser.is_deep else FULL) if IS_FULL else QUICK) // BATCH,
@@ -59,9 +65,16 @@ def test_nothing_but_its_own_error_of_very_many(name):
     def check(seed):
         generator = random.Random(seed)
         for _ in range(BATCH):
-            read(parser, made(parser, generator))
+            text = made(parser, generator)
+            began = time.process_time()
+            read(parser, text)
+            taken.append(time.process_time() - began)
 
     check()
+    if IS_FULL:
+        TRIED.mkdir(parents=True, exist_ok=True)
+        tried = {"name": name, "inputs": len(taken), "seconds": sum(taken), "slowest": max(taken)}
+        (TRIED / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.json").write_text(json.dumps(tried))
 
 
 def made(parser, generator):
