@@ -4,6 +4,8 @@
 One command per node, through pyinfra; the nodes need a shell and no Python. The inventory is Ansible's.
 """
 
+from __future__ import annotations
+
 from gevent import monkey
 
 monkey.patch_all()
@@ -35,6 +37,7 @@ CODES = """exit codes (those of monitoring plugins):
   2  a node is blocked
   3  no node is blocked, but one was not seen, or not as root
   64 nothing was audited: the arguments or the inventory are wrong
+  70 unshim itself failed
 """
 
 
@@ -115,4 +118,4 @@ def _report(made: Audit, options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command_line.without_traceback(main))

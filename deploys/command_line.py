@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import signal
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import ansible_inventory
@@ -13,7 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from unshim import targets
 
-USAGE_ERROR = 64  # EX_USAGE of sysexits.h: nothing was done
+# Of sysexits.h: EX_USAGE, nothing was done; EX_SOFTWARE. Python's own code for an exception is that of a warning here.
+USAGE_ERROR = 64
+OWN_FAULT = 70
 
 
 class Arguments(argparse.ArgumentParser):
@@ -80,6 +85,24 @@ def read_targets(
             playbook=playbook,
         ),
     )
+
+
+def without_traceback(main: Callable[[], int]) -> int:
+    """Return a program's exit code; what it did not foresee is told in a line, with the place that a report needs."""
+    name = Path(sys.argv[0]).stem
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print(f"\n{name}: ended at the keyboard", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except Exception as error:  # noqa: BLE001
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        print(
+            f"{name}: unshim itself failed, please report it: {type(error).__name__} in {where}: {error}",
+            file=sys.stderr,
+        )
+        return OWN_FAULT
 
 
 class Progress:

@@ -37,6 +37,7 @@ CODES = """exit codes:
   2  a node is blocked, or its provisioning failed
   3  neither, but one was not reached
   64 nothing was done: the arguments or the inventory are wrong
+  70 unshim itself failed; run again once it is mended
 """
 
 
@@ -161,4 +162,4 @@ class _Run:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command_line.without_traceback(main))
