@@ -12,17 +12,18 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "module_utils"))
 
+from ansible_listing import MARK
+
 from unshim import targets
 
 
-def read(inventories: list[str], limit: str = "") -> tuple[dict[str, Any], targets.Defaults]:
-    """Return what ``ansible-inventory --list`` says, and what ansible.cfg says about reaching nodes.
+def ask(inventories: list[str], limit: str = "") -> subprocess.Popen[str]:
+    """Have Ansible list an inventory and its own settings, for :func:`read`.
 
-    Both are asked at once, as processes of their own: ansible-core takes a second to start, and imported it would patch
-    the standard library.
+    That takes most of a second, in a process of its own: imported, ansible-core would patch the standard library.
 
     Raises:
-        targets.InventoryProblem: the inventory cannot be read.
+        targets.InventoryProblem: there is no such inventory.
     """
     arguments = ["--list"]
     for inventory in inventories:
@@ -31,31 +32,33 @@ def read(inventories: list[str], limit: str = "") -> tuple[dict[str, Any], targe
             raise targets.InventoryProblem(f"there is no inventory {inventory}.")
     if limit:
         arguments += ["--limit", limit]
-    with _ansible("inventory", *arguments) as listing, _ansible("config", "dump", "-f", "json", "-t", "base") as config:
-        everything = _answer("ansible-inventory", listing)
-        known = {entry.get("name"): entry.get("value") for entry in _answer("ansible-config", config)}
-    base = targets.Defaults(
-        user=known.get("DEFAULT_REMOTE_USER") or "",
-        key=known.get("DEFAULT_PRIVATE_KEY_FILE") or "",
-        check_host_key=known.get("HOST_KEY_CHECKING") is not False,
-    )
-    return everything, base
-
-
-def _ansible(program: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "ansible", program, *arguments]
+    command = [sys.executable, str(Path(__file__).with_name("ansible_listing.py")), *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
     )
 
 
-def _answer(name: str, process: subprocess.Popen[str]) -> Any:
-    output, errors = process.communicate()
-    said = " ".join(line.strip() for line in errors.splitlines() if line.strip())
-    if process.returncode:
-        raise targets.InventoryProblem(f"{name} failed: {said[-400:] or 'it said nothing'}")
-    _refuse_unparsed(errors)
-    return json.loads(output)
+def read(asked: subprocess.Popen[str]) -> tuple[dict[str, Any], targets.Defaults]:
+    """Return what ``ansible-inventory --list`` says, and what ansible.cfg says about reaching nodes.
+
+    Raises:
+        targets.InventoryProblem: the inventory cannot be read.
+    """
+    output, said = asked.communicate()
+    lines = said.splitlines()
+    settings = [line.removeprefix(MARK) for line in lines if line.startswith(MARK)]
+    errors = [line for line in lines if not line.startswith(MARK)]
+    if asked.returncode or not settings:
+        reason = " ".join(" ".join(errors).split())
+        raise targets.InventoryProblem(f"ansible-inventory failed: {reason[-400:] or 'it said nothing'}")
+    _refuse_unparsed("\n".join(errors))
+    known = json.loads(settings[0])
+    base = targets.Defaults(
+        user=known["DEFAULT_REMOTE_USER"] or "",
+        key=known["DEFAULT_PRIVATE_KEY_FILE"] or "",
+        check_host_key=known["HOST_KEY_CHECKING"] is not False,
+    )
+    return json.loads(output), base
 
 
 def _refuse_unparsed(errors: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -63,13 +64,22 @@ def read_targets(
     never_become: bool = False,
     tool: str = "the audit",
     playbook: str = "playbooks/audit.yml",
+    asked: subprocess.Popen[str] | None = None,
 ) -> list[targets.Target]:
     """Return the nodes that are meant, and how to reach them.
+
+    Args:
+        options: those of :func:`add_connection`.
+        groups: of the inventory; None for those of Kubernetes nodes.
+        never_become: look as the user we connect as, whatever the inventory says.
+        tool: who asks, for messages, and
+        playbook: the playbook that reaches more nodes.
+        asked: the question to Ansible, if it was put before (``ansible_inventory.ask``).
 
     Raises:
         targets.InventoryProblem: the inventory cannot be read.
     """
-    listing, base = ansible_inventory.read(options.inventory, options.limit)
+    listing, base = ansible_inventory.read(asked or ansible_inventory.ask(options.inventory, options.limit))
     nodes = ansible_inventory.nodes(listing, groups)
     return targets.read(
         listing,
