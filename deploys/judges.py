@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gevent
 from gevent.queue import SimpleQueue
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
@@ -24,6 +25,8 @@ from unshim.plan_model import Settings
 
 #: A process needs a third of a second to start, in which twenty nodes are judged.
 NODES_EACH = 20
+#: Seconds for one answer, which takes some hundredths.
+PATIENCE = 60
 
 
 def number(nodes: int) -> int:
@@ -50,10 +53,11 @@ class Judges:
         if said:
             self._idle.put(process)
             return records.from_data(Node, json.loads(said))
+        process.kill()  # unless it has ended
         code = process.wait()
         self._idle.put(self._start())
         return audit.no_probe(
-            answer.sighting, f"what it answered ended the process that judges it ({code}); please report it"
+            answer.sighting, f"what it answered ended or held up the process that judges it ({code}); please report it"
         )
 
     def end(self) -> None:
@@ -70,15 +74,17 @@ class Judges:
 
 
 def _asked(process: subprocess.Popen[str], question: Any) -> str:
-    """Return the line a process answers with, "" if it ended."""
+    """Return the line a process answers with, "" if it ended or does not answer."""
     assert process.stdin is not None
     assert process.stdout is not None
-    try:
-        process.stdin.write(json.dumps(question) + "\n")
-        process.stdin.flush()
-    except BrokenPipeError:
-        return ""
-    return process.stdout.readline()
+    with gevent.Timeout(PATIENCE, False):
+        try:
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return ""
+        return process.stdout.readline()
+    return ""
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import base64
 import gzip
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -51,8 +52,36 @@ def test_an_answer_that_ends_its_process_costs_no_other_node_its_word():
         process.wait()
         node = beside.judge(answer(PROBES[0]), Settings())
         assert (node.status, node.verdict) == ("no-probe", "unknown")
-        assert "ended the process that judges it (-9)" in node.summary
+        assert "ended or held up the process that judges it (-9)" in node.summary
         assert beside.judge(answer(PROBES[1]), Settings()).node == PROBES[1].stem
+
+
+HELD_UP = """
+from gevent import monkey
+monkey.patch_all()
+import subprocess, sys, time
+sys.path[:0] = [{deploys!r}, {modules!r}]
+import judges
+from unshim.audit_model import Answer, Sighting
+from unshim.plan_model import Settings
+judges.PATIENCE = 0.5
+whole = judges.Judges._start
+judges.Judges._start = lambda self: subprocess.Popen(["sleep", "600"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+beside = judges.Judges(1, False)
+judges.Judges._start = whole
+for name in ("n1", "n2"):
+    judges.PATIENCE = 0.5 if name == "n1" else 60
+    print(beside.judge(Answer(Sighting(name, "seen"), ""), Settings()).summary)
+beside.end()
+"""
+
+
+def test_an_answer_that_holds_up_its_process_costs_no_other_node_its_word():
+    code = HELD_UP.format(deploys=str(ROOT / "deploys"), modules=str(ROOT / "module_utils"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    first, second = done.stdout.splitlines()
+    assert "n1: no probe: what it answered ended or held up the process" in first
+    assert "n2: no probe: the probe did not run" in second
 
 
 def test_processes_end_with_their_block():
