@@ -15,7 +15,8 @@ image=unshim-lab/base-$suite:$(content_tag "$suite" "${options[@]}")
 import_base() {
     local mirror
     mirror=$(debian_mirror)
-    mmdebstrap "${options[@]}" "$suite" - ${mirror:+"$mirror"} |
+    # It hands the number of a pipe of its own to dash, which knows none of two digits: so none below is taken.
+    mmdebstrap "${options[@]}" "$suite" - ${mirror:+"$mirror"} 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- |
         docker import --change 'LABEL unshim.lab.image=1' - "$image.part" &&
         docker tag "$image.part" "$image" &&
         docker rmi "$image.part"
