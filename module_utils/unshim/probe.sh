@@ -1169,6 +1169,7 @@ find_data_mount() {
   type=${type%% *}
   case $directory in
     "$docker_root"/* | /var/lib/containerd/* | "${containerd_root:-/var/lib/containerd}"/* | /var/lib/kubelet/* | /var/lib/docker/*) return ;;
+    */io.containerd.*/* | /run/containerd/* | /run/docker/*) return ;; # root file systems of containers that run, a pod's /dev/shm
     /proc/* | /sys/* | /dev/* | *\\*) return ;;
   esac
   case $type in
