@@ -5,7 +5,6 @@ gevent must have patched the standard library before this is imported: paramiko 
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import sys
 import time
@@ -26,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from facts.runtime import RuntimeFacts
 
-from unshim import probe_command
+from unshim import audit, probe_command
 from unshim.audit_model import Answer, Sighting
 from unshim.facts import Facts
 from unshim.targets import Target
@@ -182,11 +181,7 @@ def see(host: Any, target: Target, timeout: float) -> tuple[Sighting, Facts | No
     answer = ask(host, target, timeout)
     if isinstance(answer, Sighting):
         return answer, None
-    try:
-        facts = _facts(answer.output.split("\n"), answer.said)
-    except FactProcessError as error:
-        return dataclasses.replace(answer.sighting, status="no-probe", reason=_words(error)), None
-    return dataclasses.replace(answer.sighting, reason=answer.said if facts.uid != 0 else ""), facts
+    return audit.read(answer)
 
 
 def look_again(host: Any, target: Target, timeout: float) -> Facts:

@@ -101,13 +101,21 @@ def worst(severities: Iterable[str]) -> str:
     return next((severity for severity in EXIT_CODES if severity in given), "unknown")
 
 
-def of_answer(answer: Answer, settings: Settings, with_facts: bool = False) -> Node:
-    """Return what the audit says of a node whose answer is still to be read; whatever is in it, there is a word on the node."""
+def read(answer: Answer) -> tuple[Sighting, Facts | None]:
+    """Return how it went with a node that answered, and its facts if the answer can be used."""
     try:
         facts = observe.parse(probe_command.unpacked(answer.output))
     except observe.ProbeError as error:
-        return no_probe(answer.sighting, str(error) + (f" (the node said: {answer.said})" if answer.said else ""))
-    sighting = replace(answer.sighting, reason=answer.said if facts.uid != 0 else "")
+        reason = f"{error}" + (f" (the node said: {answer.said})" if answer.said else "")
+        return replace(answer.sighting, status="no-probe", reason=reason), None
+    return replace(answer.sighting, reason=answer.said if facts.uid != 0 else ""), facts
+
+
+def of_answer(answer: Answer, settings: Settings, with_facts: bool = False) -> Node:
+    """Return what the audit says of a node whose answer is still to be read; whatever is in it, there is a word on the node."""
+    sighting, facts = read(answer)
+    if facts is None:
+        return judge(sighting, None, None)
     try:
         return of_facts(sighting, facts, settings, with_facts)
     except Exception as error:  # noqa: BLE001  one node must not keep a fleet from being audited
