@@ -15,7 +15,7 @@ from ansible.plugins.loader import action_loader, filter_loader, test_loader
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 from unshim import records
 from unshim.facts import Facts
-from unshim.plan_model import Plan
+from unshim.plan_model import Plan, Settings
 
 DOCUMENTATION = r"""
 name: unshim_preload
@@ -49,6 +49,6 @@ class CallbackModule(CallbackBase):
             action_loader.get(name, class_only=True)
         with contextlib.suppress(ImportError):  # the action that needs the API's client says that it is missing
             importlib.import_module("unshim_kube.client")
-        records.prepare(Facts, Plan)
+        records.prepare(Facts, Plan, Settings)
         # What the collector of garbage looks at in a worker is copied from the controller's memory; so let it pass over this.
         gc.freeze()

@@ -135,11 +135,19 @@ def _plan_provision(draft: Draft) -> None:
     plan_containerd(draft)
     plan_root_change(draft)
     if not draft.sandbox_image:
-        draft.sandbox_image = facts.containerd.default_sandbox_image
+        draft.sandbox_image = _sandbox_image_of_containerd(draft)
     plan_host(draft)
     plan_containerd_unit(draft)
     draft.source = "none"
     draft.done = facts.containerd.installed
+
+
+def _sandbox_image_of_containerd(draft: Draft) -> str:
+    try:
+        set_to = containerd_config.sandbox_image(containerd_config.parse(draft.text(containerd_config.PATH) or ""))
+    except containerd_config.ConfigError:  # plan_containerd says so
+        set_to = ""
+    return set_to or draft.facts.containerd.default_sandbox_image
 
 
 def _note_cni_plugins_absent(draft: Draft, package: str) -> None:

@@ -913,6 +913,8 @@ find_containerd_root() {
   containerd_root=/var/lib/containerd
 }
 
+names_sandbox_image() { grep -q '^[[:space:]]*sandbox\(_image\)\{0,1\}[[:space:]]*=[[:space:]]*["'"'"'][^"'"'"']' "$1"; }
+
 show_containerd() {
   find_daemon containerd.service containerd
   containerd=$(program "$pid" containerd)
@@ -930,7 +932,9 @@ show_containerd() {
   printf '@@containerd\nbinary %s\nsocket %s\nversion %s\n' "$containerd" "$socket" "$(t "$containerd" --version)"
   find_containerd_root
   printf 'root %s\n' "$containerd_root"
-  t "$containerd" config default | sed -n 's/^[[:space:]]*\(sandbox\|sandbox_image\)[[:space:]]*=[[:space:]]*/sandbox /p'
+  # A node that was moved has its own, and the default costs a start of containerd.
+  names_sandbox_image /etc/containerd/config.toml ||
+    t "$containerd" config default | sed -n 's/^[[:space:]]*\(sandbox\|sandbox_image\)[[:space:]]*=[[:space:]]*/sandbox /p'
   # What containerd starts a container's description from; the daemon is not asked for it.
   if spec=$(t ctr oci spec) && [ -n "$spec" ]; then
     printf '@@oci-spec\n'

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import cattrs
 
@@ -12,10 +14,24 @@ _converter = cattrs.Converter(forbid_extra_keys=False)
 
 
 def prepare(*kinds: type[Any]) -> None:
-    """Have the converters of these dataclasses made, which otherwise takes the first use of them many times its own time."""
-    for kind in kinds:
+    """Have the converters of these dataclasses, and of all that they hold, made: the first use takes many times its own time."""
+    # To make one may empty the cache of those that turn records into data, so all are asked for twice.
+    for kind in 2 * _dataclasses_in(kinds):
         _converter.get_structure_hook(kind)
         _converter.get_unstructure_hook(kind)
+
+
+def _dataclasses_in(kinds: Iterable[Any]) -> list[type[Any]]:
+    found: list[type[Any]] = []
+    unseen = [*kinds]
+    while unseen:
+        kind = unseen.pop()
+        if not (isinstance(kind, type) and is_dataclass(kind)):
+            unseen += get_args(kind)
+        elif kind not in found:
+            found.append(kind)
+            unseen += get_type_hints(kind).values()
+    return found
 
 
 def to_data(record: Any) -> Any:

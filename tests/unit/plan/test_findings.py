@@ -301,6 +301,16 @@ def test_the_kubelets_own_values_win_over_the_settings(worker, settings_of):
     assert made.sandbox_image == "unshim-registry:5000/pause:3.2"
 
 
+def test_a_node_that_is_provisioned_keeps_the_sandbox_image_of_its_file(facts_of):
+    text = 'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "mine/pause:3.9"\n'
+    changes = {
+        "containerd": {"installed": True, "version": "1.7.24", "default_sandbox_image": "registry.k8s.io/pause:3.8"},
+        "files": {"/etc/containerd/config.toml": {"kind": "file", "content": text}},
+    }
+    made = plan.make(facts_of("fresh-debian", changes), Settings(goal="provision"), "n1")
+    assert made.sandbox_image == "mine/pause:3.9"
+
+
 def test_the_node_name_is_the_users_else_the_flags_else_the_kubelets(worker, settings_of):
     named = flags("--network-plugin=cni", "--hostname-override=n-7")
     assert plan.make(worker(), Settings(), "w1").node_name == "unshim-w1"
