@@ -12,5 +12,10 @@ from rolling_lab import RollingLab
 
 
 @pytest.fixture(scope="session")
-def lab():
-    return RollingLab(ROOT)
+def lab(tmp_path_factory):
+    """The fleet; playbooks may ask of its cluster what deploy/migration-rbac.yml allows, and nothing else."""
+    fleet = RollingLab(ROOT)
+    fleet.kubectl("apply", "-f", ROOT / "deploy/migration-rbac.yml")
+    path = tmp_path_factory.mktemp("controller") / "kubeconfig"
+    fleet.may_do = ("-e", f"unshim_kubeconfig={fleet.kubeconfig_of('unshim-migration', path)}")
+    return fleet

@@ -18,6 +18,7 @@ class RollingLab(Lab):
     inventory = "inventory/lab-rolling"
     kubeconfig = "build/lab-rolling/kubeconfig"
     remembers_in = "build/rolling"
+    may_do = ()  # arguments of the playbooks: whose rights in the cluster they have
 
     def runtime(self, node):
         """Return "docker" or "containerd", if the node is Ready and open for pods; else what is wrong with it."""
@@ -27,9 +28,12 @@ class RollingLab(Lab):
             return f"Ready is {ready}, unschedulable is {item['spec'].get('unschedulable', False)}"
         return item["status"]["nodeInfo"]["containerRuntimeVersion"].partition(":")[0]
 
+    def playbook(self, name, *arguments, inventory=None):
+        return super().playbook(name, *self.may_do, *arguments, inventory=inventory)
+
     def started(self, name, *arguments):
         """Start one of unshim's playbooks and return it as it runs."""
-        return Running(self, name, arguments)
+        return Running(self, name, (*self.may_do, *arguments))
 
     def timeline(self, node):
         return {entry["event"]: entry["time"] for entry in self.journal(node)["timeline"]}

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import yaml
+
 
 @dataclass(frozen=True)
 class Run:
@@ -71,6 +73,25 @@ class Lab:
         """Create or change the objects of a YAML text."""
         command = [self.root / "build/lab/kubectl", "--kubeconfig", self.root / self.kubeconfig, "apply", "-f", "-"]
         subprocess.run(command, input=manifest, text=True, capture_output=True, check=True)
+
+    def kubeconfig_of(self, account, path):
+        """Write a kubeconfig of a ServiceAccount in kube-system, with a token of its own for two hours; return its path."""
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [], "expirationSeconds": 7200},
+        }
+        answer = subprocess.run(
+            [self.root / "build/lab/kubectl", "--kubeconfig", self.root / self.kubeconfig, "create", "-f", "-",
+             "--raw", f"/api/v1/namespaces/kube-system/serviceaccounts/{account}/token"],
+            input=json.dumps(request), text=True, capture_output=True, check=True,
+        ).stdout  # fmt: skip
+        config = yaml.safe_load((self.root / self.kubeconfig).read_text())
+        config["users"] = [
+            {"name": one["name"], "user": {"token": json.loads(answer)["status"]["token"]}} for one in config["users"]
+        ]
+        path.write_text(yaml.safe_dump(config))
+        return path
 
     def object_versions(self):
         """Return {kind/namespace/name: [uid, resourceVersion]} of objects that nothing should write during a move."""

@@ -91,19 +91,7 @@ def scanned(planted):
 @pytest.fixture(scope="module")
 def scan_kubeconfig(planted, tmp_path_factory):
     """A kubeconfig of the user that deploy/workload-scan-rbac.yml makes, with a token of its own."""
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
-    path = "/api/v1/namespaces/kube-system/serviceaccounts/unshim-workload-scan/token"
-    answer = subprocess.run(
-        [planted.root / "build/lab/kubectl", "--kubeconfig", planted.root / planted.kubeconfig, "create", "--raw", path, "-f", "-"],
-        input=json.dumps(request), text=True, capture_output=True, check=True,
-    ).stdout  # fmt: skip
-    config = yaml.safe_load((planted.root / planted.kubeconfig).read_text())
-    config["users"] = [
-        {"name": one["name"], "user": {"token": json.loads(answer)["status"]["token"]}} for one in config["users"]
-    ]
-    file = tmp_path_factory.mktemp("scan") / "kubeconfig"
-    file.write_text(yaml.safe_dump(config))
-    return file
+    return planted.kubeconfig_of("unshim-workload-scan", tmp_path_factory.mktemp("scan") / "kubeconfig")
 
 
 def command(lab, *arguments):
