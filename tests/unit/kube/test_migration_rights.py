@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import yaml
+
 from unshim_kube import lease
 
 OBJECTS = list(yaml.safe_load_all((Path(__file__).parents[3] / "deploy/migration-rbac.yml").read_text()))
@@ -39,7 +40,7 @@ def test_of_leases_only_the_lock_may_be_changed():
     }
     assert {meta["namespace"] for meta, rule in rules("Role") if rule["resources"] == ["leases"]} == {"kube-system"}
     # A name cannot be asked for where an object is created: RBAC knows it only afterwards.
-    assert verbs == {"create": None} | dict.fromkeys(("get", "patch", "delete"), [lease.PATH.rpartition("/")[2]])
+    assert verbs == {"create": None} | {key: [lease.PATH.rpartition("/")[2]] for key in ("get", "patch", "delete")}
 
 
 def test_every_role_is_bound_to_the_one_account():
