@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from .errors import KubeError, Unreachable
+from .errors import KubeError, Unreachable, own_fault
 
 if TYPE_CHECKING:
     from .client import Api
@@ -45,11 +43,8 @@ def outcome(name: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         error.details.pop("transient", None)
         unreachable = {"api_unreachable": True} if isinstance(error, Unreachable) else {}
         return {"changed": False, "failed": True, **error.details, **unreachable, "msg": error.message}
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches an operator
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"
-        said = f"internal error in {name} (please report): {type(error).__name__}: {error} at {where}"
-        return {"changed": False, "failed": True, "msg": said}
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        return {"changed": False, "failed": True, "msg": own_fault(name, error)}
 
 
 class ClusterAction(ActionBase):

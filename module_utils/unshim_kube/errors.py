@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from typing import Any
 
 
@@ -48,3 +50,10 @@ class Refused(KubeError):
 
     def has_cause(self, reason: str) -> bool:
         return any(cause.get("reason") == reason for cause in self.causes)
+
+
+def own_fault(name: str, error: BaseException) -> str:
+    """Return what is said of an exception that nobody foresaw in the module or action ``name``: no traceback reaches an operator."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}:{place.lineno}"
+    return f"internal error in {name} (please report): {type(error).__name__}: {error} at {where}"

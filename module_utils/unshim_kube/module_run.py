@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .errors import KubeError, Unreachable
+from .errors import KubeError, Unreachable, own_fault
 
 try:
     from .client import connect
@@ -57,13 +56,8 @@ def run(module: Any, act: Callable[[Any, Api], dict[str, Any]], api_timeout: int
             "changed": False,
             "msg": f"{module._name} was interrupted ({error or 'from the keyboard'}). Run again.",
         }
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches an operator
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"
-        failure = {
-            "changed": False,
-            "msg": f"internal error in {module._name} (please report): {type(error).__name__}: {error} at {where}",
-        }
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        failure = {"changed": False, "msg": own_fault(module._name, error)}
     # Outside the except blocks: inside, ansible-core appends a traceback or chained messages.
     if failure is not None:
         module.fail_json(**failure)
