@@ -104,9 +104,8 @@ def test_nothing_changes_on_a_node(farm, auditor, user, way):
         assert done.nodes()["n1"]["status"] == ("seen" if user == "root" else "partial")
         changed = {line.split()[0] for line in fleet.files() ^ before}
         # With Ansible a node's sshd has a terminal to open, and notes the login: that is sshd's doing, at any login.
-        logins = (
-            {"/var", "/var/log", "/var/log/lastlog", "/var/log/wtmp", "/run/utmp", ""} if way == "ansible" else set()
-        )
+        notes = {"/var", "/var/log", "/var/log/lastlog", "/var/log/wtmp", "/var/log/wtmp.db", "/run/utmp", ""}
+        logins = notes if way == "ansible" else set()
         allowed = {f"{fleet.directory}/machine/{top}{path}" for path in logins for top in ("upper", "root")}
         assert changed - allowed == set()
         assert fleet.processes() == processes
