@@ -3,17 +3,36 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export PATH="$PWD/.venv/bin:$PATH"
-failed=0
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+checks=()
 
+# All at once: mypy and ansible-lint take most of the time, and one processor each.
 check() {
-  local name=$1 began=$SECONDS output
+  local name=$1
   shift
-  if output=$("$@" 2>&1); then
-    printf 'ok      %-14s %3d s\n' "$name" "$((SECONDS - began))"
-  else
-    printf 'FAILED  %-14s %3d s\n%s\n' "$name" "$((SECONDS - began))" "$output"
-    failed=1
-  fi
+  checks+=("$name")
+  {
+    local began=$SECONDS
+    "$@" >"$results/$name.output" 2>&1
+    echo "$? $((SECONDS - began))" >"$results/$name"
+  } &
+}
+
+report() {
+  local failed=0 name code seconds
+  wait
+  for name in "${checks[@]}"; do
+    read -r code seconds <"$results/$name"
+    if [ "$code" -eq 0 ]; then
+      printf 'ok      %-14s %3d s\n' "$name" "$seconds"
+    else
+      printf 'FAILED  %-14s %3d s\n' "$name" "$seconds"
+      cat "$results/$name.output"
+      failed=1
+    fi
+  done
+  return "$failed"
 }
 
 shell_files() { git ls-files --cached --others --exclude-standard '*.sh' .ci/run | sort -u; }
@@ -31,4 +50,4 @@ check ansible-lint ansible-lint --offline
 # Documentation is what ansible-doc renders, for every module there is.
 mapfile -t modules < <(basename --suffix=.py library/*.py)
 check ansible-doc ansible-doc --module-path library --type module "${modules[@]}"
-exit "$failed"
+report

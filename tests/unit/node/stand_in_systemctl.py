@@ -1,7 +1,7 @@
 """A systemctl whose units are JSON files in $UNITS: enough of systemd to watch what a module asks of it.
 
 A unit with "command" starts that command for real, so that its process id and command line are real ones. Every call
-that changes something is a line in $UNITS/calls.
+that changes something is a line in $UNITS/calls. $UNITS/shown holds the process that was shown last.
 """
 
 import json
@@ -67,6 +67,8 @@ def main(arguments):
                 state.update(ActiveState="failed", MainPID="0", Result="exit-code")
             lines = ["%s=%s" % pair for pair in state.items() if isinstance(pair[1], str)]
             print("\n" * bool(place) + "\n".join(lines))
+            with open(os.path.join(UNITS, "shown"), "w") as stream:
+                stream.write(state["MainPID"])
         return 0
     with open(os.path.join(UNITS, "calls"), "a") as stream:
         stream.write(" ".join(words) + "\n")

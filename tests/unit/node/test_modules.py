@@ -282,7 +282,9 @@ class TestKubeletRuntime:
         self.node = node
         self.flags = node.etc / "kubeadm-flags.env"
         self.flags.write_text(self.FLAGS)
-        node.program("kubelet", 'case "$*" in *--crash*) sleep 0.2; exit 1;; esac; while :; do sleep 1; done')
+        # It ends once it was seen up, however busy the machine.
+        crash = 'until [ "$(cat "$UNITS/shown")" = $$ ]; do sleep 0.1; done; exit 1'
+        node.program("kubelet", f'case "$*" in *--crash*) {crash};; esac; while :; do sleep 1; done')
         node.unit("kubelet.service", command=["/bin/sh", str(node.bin / "kubelet")], environment_file=str(self.flags))
         self.systemctl("restart")
         node.calls()
@@ -335,7 +337,7 @@ class TestKubeletRuntime:
         assert not self.node.journal.exists()
 
     def test_a_crash_loop_is_a_failure_with_its_log(self):
-        result = self.switch(after=self.CRASHING, watch=30)  # it ends sooner, however busy the machine
+        result = self.switch(after=self.CRASHING, watch=30)
         assert result["failed"]
         assert "The kubelet ended" in result["msg"] and "what the log says" in result["msg"]
         assert self.node.written()["steps"][-1]["status"] == "failed"
