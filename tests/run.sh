@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test, in the order that fails soonest. `make test` sets up, then calls this; --full takes many more cases.
 # Most of what a scenario does is wait for other machines, so three run at a time: two lanes of them go on beside those that are
-# seen, their output in build/lanes/.
+# seen, their output in build/lanes/. The lab's images are made beside the tests that mostly wait.
 # Leaves nothing of the lab behind, whatever happens; images and builds stay cached.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,6 +28,11 @@ part() {
 # lab-down`, or one in another clone of the same name, it is wrong until the scenario is destroyed.
 machines_of_the_fleet() {
   molecule destroy -s rolling && molecule destroy -s faults && molecule create -s faults
+}
+
+lane_of_the_images() {
+  part "lab images" bash molecule/_lab/images/build.sh bookworm bullseye trixie containerd2 dnf zypper &&
+    part "lab archives" bash molecule/_lab/images/archives.sh
 }
 
 # One lab for both: the faults leave every node on Docker, and the rolling move takes them all.
@@ -60,7 +65,7 @@ no_lane_failed() {
   local ended
   for ended in build/lanes/*.rc; do
     if [ -e "$ended" ] && [ "$(cat "$ended")" -ne 0 ]; then
-      echo "FAILED: a scenario of lane $(basename "$ended" .rc), see above" >&2
+      echo "FAILED: a part of lane $(basename "$ended" .rc), see above" >&2
       cat "${ended%.rc}.log"
       return 1
     fi
@@ -71,7 +76,7 @@ no_lane_failed() {
 await() {
   local log=build/lanes/$1.log
   while kill -0 "${lanes[$1]}" 2>/dev/null; do
-    echo "waiting for lane $1: $(sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -aoE '(test_[a-z_0-9]+|TASK \[[^]]*\]|=== .* ===)' | tail -n 1)"
+    echo "waiting for lane $1: $(sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -aoE '(test_[a-z_0-9]+|lab: [^.]*|TASK \[[^]]*\]|=== .* ===)' | tail -n 1)"
     for _ in {1..30}; do kill -0 "${lanes[$1]}" 2>/dev/null && sleep 1; done
   done
   wait "${lanes[$1]}" || true
@@ -116,13 +121,13 @@ if [ "$instances" -lt 1024 ]; then sysctl -qw fs.inotify.max_user_instances=1024
 
 part "static checks" bash tests/lint.sh
 part "unit tests" pytest -q -n 2 --dist loadfile tests/unit --junitxml=build/junit/unit.xml
+start images
 part "monitoring" pytest -q tests/monitoring --junitxml=build/junit/monitoring.xml
 part "audit of a fleet" pytest -q tests/audit --junitxml=build/junit/audit.xml
 part "provisioning from afar" pytest -q tests/provision/from_afar tests/provision/refused --junitxml=build/junit/provision.xml
 part "node-side code on an old Python" bash tests/unit/node/run_on_oldest_python.sh
 if [ -n "${UNSHIM_FULL:-}" ]; then part "oldest and newest ansible-core" bash tests/ansible_range.sh; fi
-part "lab images" bash molecule/_lab/images/build.sh bookworm bullseye trixie containerd2 dnf zypper
-part "lab archives" bash molecule/_lab/images/archives.sh
+part "the images, beside the others" await images
 # With cgroup v1 all machines together weigh as much as one process of the controllers: etcd would starve beside them.
 if [ -w "$SHARES" ]; then echo 10240 >"$SHARES"; fi
 volumes=$(docker volume ls -q | sort)
