@@ -9,7 +9,7 @@ export PATH="$PWD/.venv/bin:$PATH"
 rm -rf build/junit build/story build/carry_over build/rolling build/faults build/faults.json build/faults.md build/timings build/lanes
 mkdir -p build/junit build/lanes
 declare -A lanes=()
-if [ "${1:-}" = --full ]; then export UNSHIM_FULL=1; fi
+if [ "${1:-}" = --full ]; then export UNSHIM_FULL=1 UNSHIM_MATRIX=lab-matrix-full; fi
 
 # In a lane nothing is said of the others; in the foreground nothing new begins once a lane has failed.
 part() {
