@@ -173,7 +173,7 @@ class Fault:
         self.row["injected"] = where
         self._injected_at = time.time()
 
-    def strike_when(self, condition, seconds=180):
+    def strike_when(self, condition, seconds=600):
         """Begin to wait, on the victim, for a condition at which Ansible's modules there are stopped; see strike.py.
 
         Returns a Strike: ``wait()`` until it hits, then ``kill()`` the modules, after the controller.

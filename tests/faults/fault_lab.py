@@ -93,7 +93,7 @@ class FaultLab(Lab):
         """Wait, on the node itself and looking every 20 ms, until a shell condition holds: "pgrep -x dpkg"."""
         self.on(node, f"timeout {seconds} sh -c 'until {{ {script}; }} >/dev/null 2>&1; do sleep 0.02; done'")
 
-    def wait_for_step(self, node, name, status="started", seconds=120):
+    def wait_for_step(self, node, name, status="started", seconds=600):
         """Wait until the node's journal has a step of this name with this status as its last one."""
 
         def look():
