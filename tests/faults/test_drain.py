@@ -39,8 +39,8 @@ CONTAINER = (
 )
 
 
+# `make test` has it in tests/story/rolled_back/test_y_stuck_drain.py.
 @pytest.mark.fault(19, "a PodDisruptionBudget that never allows")
-@pytest.mark.representative
 def test_budget_that_never_allows(fault):
     fault.lab.apply(BUDGET)
     fault.undo(lambda: fault.lab.kubectl("-n", "shop", "delete", "pdb", "store-never", "--ignore-not-found"))
