@@ -4,19 +4,29 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export PATH="$PWD/.venv/bin:$PATH"
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
 checks=()
+
+# Each has a process group: Ctrl-C does not reach what a script runs in the background.
+end() {
+  local group
+  for group in $(jobs -p); do kill -TERM -- "-$group" 2>/dev/null; done
+  rm -rf "$results"
+}
+trap end EXIT
 
 # All at once: mypy and ansible-lint take most of the time, and one processor each.
 check() {
   local name=$1
   shift
   checks+=("$name")
+  set -m
   {
+    set +m
     local began=$SECONDS
     "$@" >"$results/$name.output" 2>&1
     echo "$? $((SECONDS - began))" >"$results/$name"
   } &
+  set +m
 }
 
 report() {
