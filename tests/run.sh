@@ -65,7 +65,7 @@ no_lane_failed() {
   local ended
   for ended in build/lanes/*.rc; do
     if [ -e "$ended" ] && [ "$(cat "$ended")" -ne 0 ]; then
-      echo "FAILED: a part of lane $(basename "$ended" .rc), see above" >&2
+      echo "FAILED: a part of lane $(basename "$ended" .rc); all that it printed:" >&2
       cat "${ended%.rc}.log"
       return 1
     fi
@@ -85,6 +85,17 @@ await() {
   [ "$(cat "build/lanes/$1.rc")" -eq 0 ]
 }
 
+# Often only the end of an output is kept: it says what failed where no test did, as in a playbook of a scenario.
+errors_of_the_lanes() {
+  local ended
+  for ended in build/lanes/*.rc; do
+    if [ -e "$ended" ] && [ "$(cat "$ended")" -ne 0 ]; then
+      printf '\nlane %s failed:\n' "$(basename "$ended" .rc)"
+      sed 's/\x1b\[[0-9;]*m//g' "${ended%.rc}.log" | grep -aE -A 6 'fatal: |FAILED|CRITICAL|^lab: .*failed' | tail -n 40
+    fi
+  done
+}
+
 leave_nothing_behind() {
   local code=$?
   trap - EXIT
@@ -99,7 +110,10 @@ leave_nothing_behind() {
   sysctl -qw "fs.inotify.max_user_instances=$instances"
   if [ -w "$SHARES" ]; then echo 1024 >"$SHARES"; fi
   make --no-print-directory lab-down || code=1
-  if [ "$code" -ne 0 ]; then python tests/count_results.py --failures build/junit || true; fi
+  if [ "$code" -ne 0 ]; then
+    python tests/count_results.py --failures build/junit || true
+    errors_of_the_lanes || true
+  fi
   exit "$code"
 }
 
