@@ -37,6 +37,18 @@ def pytest_configure(config):
         paths = [Path(argument) for argument in config.args]
         phases = sorted({path.name if path.is_dir() else path.parent.name for path in paths})
         config.option.xmlpath = str(Path(directory, "+".join(phases) + ".xml"))
+    config.addinivalue_line(
+        "markers", "full: one more of a class that `make test` has another of; UNSHIM_FULL=1 runs it"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is marked `full`, unless all are wanted or tests were named."""
+    if os.environ.get("UNSHIM_FULL") or config.option.keyword or any("::" in one for one in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

@@ -20,17 +20,6 @@ def lab():
     return DindLab(ROOT)
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "repeated: shown for another mode as well; runs with UNSHIM_FULL=1")
-
-
-def pytest_collection_modifyitems(config, items):
-    if not os.environ.get("UNSHIM_FULL"):
-        left_out = [item for item in items if item.get_closest_marker("repeated")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
 @pytest.fixture(scope="session")
 def visitor(lab):
     """A pod without a dockerd, which may reach published ports by the NetworkPolicies."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 from dind_lab import BUSYBOX, NAMESPACE, PRIVATE, REGISTRY, DindLab
 
 # Its process 1 ignores the signal that would end it: a dockerd that ends would wait for it.
@@ -63,4 +64,8 @@ USES = (
     build_with_the_network_and_push_and_pull_with_tls,
     two_containers_in_a_network,
     a_published_port_from_another_pod,
+)
+#: Of a mode that is not the default one: `make test` shows the two that depend most on where the dockerd is.
+USES_OF_ANOTHER_MODE = tuple(
+    pytest.param(use, marks=pytest.mark.full if use in (run, two_containers_in_a_network) else ()) for use in USES
 )

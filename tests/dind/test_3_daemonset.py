@@ -4,7 +4,7 @@ import json
 
 import pytest
 from dind_lab import BUSYBOX, NAMESPACE, WORKER
-from docker_uses import PUBLISHED, USES, User
+from docker_uses import PUBLISHED, USES_OF_ANOTHER_MODE, User
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_it_runs_on_every_prepared_node_and_no_other(lab, applied):
     assert status["numberReady"] == status["desiredNumberScheduled"] == len(lab.workers)
 
 
-@pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
+@pytest.mark.parametrize("use", USES_OF_ANOTHER_MODE, ids=lambda use: use.__name__)
 def test_docker_of_the_node(use, user, visitor):
     use(user)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from dind_lab import BUSYBOX, NAMESPACE, WORKER
-from docker_uses import PUBLISHED, USES, User
+from docker_uses import PUBLISHED, USES_OF_ANOTHER_MODE, User
 
 VOLUME = {
     "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "dind-claim"},
@@ -52,7 +52,7 @@ def client(lab, applied):
     lab.remove("tls-client")
 
 
-@pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
+@pytest.mark.parametrize("use", USES_OF_ANOTHER_MODE, ids=lambda use: use.__name__)
 def test_docker_of_the_cluster(use, lab, client, visitor):
     use(User(lab, client, dockerd="dind-0"))
 
@@ -75,12 +75,13 @@ def test_it_listens_with_tls_only(lab, client, stranger):
     assert lab.execute(stranger, "nc", "-w", "3", address, "2375", namespace="ci", seconds=10, stdin="").returncode != 0
 
 
-@pytest.mark.repeated
+@pytest.mark.full
 def test_a_second_run_changes_nothing(lab, client):
     run = lab.dind("-e", "unshim_dind_mode=service")
     assert run.code == 0 and run.recap()[WORKER]["changed"] == 0, run.output
 
 
+@pytest.mark.full
 def test_with_a_new_certificate_its_pod_is_new_and_its_data_are_not(lab, client):
     lab.done(client, "docker", "run", "--rm", "-v", "kept:/v", BUSYBOX, "sh", "-c", "echo kept >/v/file")
     before = lab.get("pod", "dind-0", "-n", NAMESPACE)["metadata"]["uid"]

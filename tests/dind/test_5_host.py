@@ -20,7 +20,7 @@ def host(lab):
     )
 
 
-@pytest.mark.repeated
+@pytest.mark.full
 def test_check_mode_says_that_it_would_change_something_and_changes_nothing(lab, host):
     assert lab.playbook("provision", "-e", f"unshim_hosts={lab.host}").code == 0
     run = lab.dind("-e", f"unshim_hosts={lab.host}", "--check")

@@ -7,7 +7,6 @@ STATE = "docker inspect -f '{{.Id}} {{.State.StartedAt}} {{.State.Running}}' bil
 
 
 @pytest.mark.fault(21, "a foreign container on Docker")
-@pytest.mark.representative
 def test_foreign_container(fault):
     """It is started while the pods leave, after the plan found none."""
     run = fault.start()

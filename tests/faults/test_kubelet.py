@@ -25,7 +25,6 @@ true
 
 
 @pytest.mark.fault(14, "the kubelet would not start: a flag it does not know")
-@pytest.mark.representative
 def test_bad_flag(fault):
     """Somebody edits the kubelet's flags while its pods leave; the running kubelet does not know of it."""
     run = fault.start()

@@ -1,6 +1,6 @@
 """Runs are killed at random moments, one after the other, and the next one goes on: it always ends with all on containerd.
 
-Three kills and one node; with UNSHIM_FULL=1 twenty, and all nodes of the lab. The seed is printed; UNSHIM_SEED repeats it.
+One kill and one node; with UNSHIM_FULL=1 twenty, and all nodes of the lab. The seed is printed; UNSHIM_SEED repeats it.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import pytest
 from planned_changes import LEFT, LEFTOVERS, is_planned
 
 IS_FULL = bool(os.environ.get("UNSHIM_FULL"))
-KILLS = 20 if IS_FULL else 3
+KILLS = 20 if IS_FULL else 1
 IN_A_ROW = 4  # kills before a run may come to its end
 
 # Where in a run, and how often: a moment after this task has begun, of up to so many seconds. Most are in the switch.

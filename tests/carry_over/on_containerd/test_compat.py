@@ -1,7 +1,5 @@
 """With limits, runtimes and a proxy set, pods have on containerd what they had on Docker, or differ as documented."""
 
-import os
-
 import compat_suite
 import pytest
 from mixed_lab import BOOKWORM, REGISTRY, TRIXIE
@@ -18,6 +16,6 @@ def test_what_is_planted_is_caught(lab):
     compat_suite.assert_planted_faults_are_caught(lab, TRIXIE)
 
 
-@pytest.mark.skipif(not os.environ.get("UNSHIM_FULL"), reason="takes two minutes; make test-full")
+@pytest.mark.full
 def test_a_wrong_cni_directory_is_caught(lab):
     compat_suite.assert_a_wrong_cni_directory_is_caught(lab, TRIXIE)

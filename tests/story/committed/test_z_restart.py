@@ -1,11 +1,13 @@
 """The committed worker is restarted and comes back; then Docker's data goes, too. Named to run last in its phase."""
 
+import pytest
 import restarts
 from lab import plain, recap
 
 NODE = "unshim-w1"
 
 
+@pytest.mark.full
 def test_it_comes_back(lab):
     restarts.check(lab, NODE)
 

@@ -7,10 +7,12 @@ import subprocess
 import sys
 
 import compat_suite
+import pytest
 
 NODE = "unshim-w2"
 
 
+@pytest.mark.full
 def test_pods_have_what_they_had(lab):
     compat_suite.assert_moved_well(lab, *lab.workers)
 

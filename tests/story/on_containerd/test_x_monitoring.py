@@ -28,6 +28,8 @@ COLLECTOR = {
 }
 EXPORTER = "/usr/local/bin/test-node-exporter"
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def written(lab):

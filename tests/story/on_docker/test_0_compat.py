@@ -2,8 +2,10 @@
 
 import compat_suite
 import node_snapshot
+import pytest
 
 
+@pytest.mark.full
 def test_what_pods_have_is_kept_and_nothing_changes(lab):
     before = {node: (node_snapshot.take(lab, node), lab.docker_containers(node)) for node in lab.workers}
     said, kept = compat_suite.run(lab, *lab.workers)

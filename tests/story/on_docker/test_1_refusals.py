@@ -41,6 +41,7 @@ def test_node_without_a_kubelet(lab, inventory_of):
     assert "there is no kubelet on this node" in said and lab.registry in said
 
 
+@pytest.mark.full
 def test_node_without_docker(lab):
     lab.on("unshim-w2", "systemctl stop docker.socket docker.service && mv /usr/bin/docker /usr/sbin/dockerd /root/")
     try:
@@ -62,6 +63,7 @@ def test_api_not_reachable(lab, tmp_path):
     assert ":6444" in said and str(path) in said
 
 
+@pytest.mark.full
 def test_unknown_os(lab):
     lab.on(
         "unshim-w2",
@@ -74,6 +76,7 @@ def test_unknown_os(lab):
     assert "plan9" in said.lower() or "Plan 9" in said
 
 
+@pytest.mark.full
 def test_containerd_that_this_kubelet_cannot_speak_to(lab):
     said = refusal(lab, "--limit", "unshim-w2", "-e", "unshim_containerd_version=2.1.4-1")
     assert "2.1.4" in said and "1.20.2" in said
@@ -100,11 +103,13 @@ def test_kubelet_flags_that_cannot_be_parsed(lab):
     assert f"{FLAGS}:1" in said or f"{FLAGS}, line 1" in said or f"{FLAGS} line 1" in said
 
 
+@pytest.mark.full
 def test_host_that_is_no_node(lab):
     said = refusal(lab, "--limit", "unshim-w2", "-e", "unshim_node_name=no-such-node")
     assert "no-such-node" in said and "unshim-w1" in said
 
 
+@pytest.mark.full
 def test_no_root(lab, inventory_of):
     said = refusal(lab, "-e", "ansible_become=false", inventory=inventory_of("unshim-w2", ansible_user="nobody"))
     assert "root" in said
