@@ -19,6 +19,8 @@ export GOPATH=/build/go GO111MODULE=off CGO_ENABLED=0 GOFLAGS=-trimpath
 mkdir -p "$GOPATH/src/k8s.io"
 ln -s "$tree" "$GOPATH/src/k8s.io/kubernetes"
 cd "$GOPATH/src/k8s.io/kubernetes"
+# The compiler takes a quarter less time where it need not look for garbage so often; it takes some GB for that.
+if [ "$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)" -gt 8000000 ]; then export GOGC=400; fi
 echo "generated code, $SECONDS s"
 # The only generated file that upstream's tree leaves out; the others would be made again as they are.
 make gen_openapi
@@ -34,7 +36,8 @@ done
 
 echo "programs, $SECONDS s"
 # providerless: upstream's own tag that leaves the in-tree cloud providers out, and half of the compile time with them.
-go build -tags providerless -ldflags "$ldflags" -o /out/ "${programs[@]/#/k8s.io/kubernetes/cmd/}"
+# The linker throws DWARF away (-s -w), so none need be made.
+go build -tags providerless -gcflags=all=-dwarf=false -ldflags "$ldflags" -o /out/ "${programs[@]/#/k8s.io/kubernetes/cmd/}"
 /out/kubelet --version
 /out/kubeadm version -o short
 echo "done, $SECONDS s"
