@@ -51,6 +51,16 @@ def both_ends(lines: list[str], first: int = 8, last: int = 30) -> list[str]:
     return lines if left_out <= 1 else [*lines[:first], f"... {left_out} more lines", *lines[-last:]]
 
 
+def slowest(directory: Path, many: int = 25) -> list[str]:
+    """Return one line for each of the tests that took longest, the longest first; a fixture's time is its first test's."""
+    times = [
+        (float(case.get("time", 0)), path.relative_to(directory).with_suffix(""), case.get("name"))
+        for path in directory.rglob("*.xml")
+        for case in ElementTree.parse(path).iter("testcase")
+    ]
+    return [f"{seconds:6.0f} s  {path}: {name}" for seconds, path, name in sorted(times, reverse=True)[:many]]
+
+
 def main(directory: Path) -> int:
     passed = failed = skipped = 0
     absent = [name for name in EXPECTED if not (directory / f"{name}.xml").exists()]
@@ -64,6 +74,7 @@ def main(directory: Path) -> int:
                 failed += 1
             else:
                 passed += 1
+    print("\n".join(["\n=== slowest tests ===", *slowest(directory), ""]))
     for name in absent:
         print(f"no result of {name}: it did not run")
     print(f"{passed} passed, {failed + len(absent)} failed, {skipped} skipped")

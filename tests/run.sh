@@ -165,4 +165,5 @@ fi
 
 printf '\n=== times ===\n'
 cat build/timings
+printf '%-34s %4d s\n' "in all, after make setup" "$SECONDS"
 python tests/count_results.py build/junit

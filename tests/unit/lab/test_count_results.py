@@ -25,3 +25,10 @@ def test_a_short_failure_is_whole(tmp_path):
     lines = [f"E     line {number}" for number in range(39)]
     (tmp_path / "carry_over.xml").write_text(SUITE.format("\n".join(lines)))
     assert count_results.failures(tmp_path)[0].splitlines()[1:] == lines
+
+
+def test_the_slowest_tests_of_all_files_come_first(tmp_path):
+    (tmp_path / "dind").mkdir()
+    for path, seconds in (("unit", "0.5"), ("dind/dind", "70.2")):
+        (tmp_path / f"{path}.xml").write_text(SUITE.format("").replace("<testcase", f'<testcase time="{seconds}"'))
+    assert count_results.slowest(tmp_path, 1) == ["    70 s  dind/dind: test_it"]
