@@ -224,17 +224,17 @@ class FaultLab(Lab):
 
     def start_prober(self):
         """Ask the Service all the time, from now on."""
-        self._start("unshim-prober-service*", "/var/tmp/unshim-prober-*.log", "start_probers.yml")
+        self._start("unshim-prober-service*", "/var/tmp/unshim-prober-*.log", "start_probers.yml", "service")
 
     def start_watcher(self):
         """Watch the closed nodes and the disruption budgets all the time, from now on."""
         self._start("unshim-watch-cluster*", cluster_watch.LOG, "start_watcher.yml")
 
-    def _start(self, units, logs, playbook):
+    def _start(self, units, logs, playbook, *probers):
         if "unshim" not in self.on(self.control_plane, f"systemctl list-units --state=active --no-legend '{units}'"):
             self.on(self.control_plane, f"systemctl reset-failed '{units}'; rm -f {logs}", check=False)
             subprocess.run(
-                ["ansible-playbook", "-i", self.inventory, f"molecule/_lab/{playbook}"],
+                ["ansible-playbook", "-i", self.inventory, f"molecule/_lab/{playbook}", "-e", json.dumps({"lab_probers": probers})],
                 cwd=self.root, check=True, capture_output=True,
             )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Runs are killed at random moments, one after the other, and the next one goes on: it always ends with all on containerd.
 
-One kill and one node; with UNSHIM_FULL=1 twenty, and all nodes of the lab. The seed is printed; UNSHIM_SEED repeats it.
+Twenty kills with UNSHIM_FULL=1, on all nodes of the lab; run by its name alone one kill, on one node. The seed is printed; UNSHIM_SEED repeats it.
 """
 
 import contextlib
@@ -69,7 +69,6 @@ def kill_at_random(lab, dice, limit):
     return where, None
 
 
-@pytest.mark.representative
 def test_a_killed_run_is_gone_on_with(lab, nodes):
     seed = int(os.environ.get("UNSHIM_SEED") or random.SystemRandom().randrange(1 << 32))
     dice = random.Random(seed)

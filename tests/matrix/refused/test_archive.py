@@ -22,7 +22,7 @@ def lab():
 
 
 # The last one, too: what comes before it must not have been put to use.
-@pytest.mark.parametrize("archive", ["containerd", "cni"])
+@pytest.mark.parametrize("archive", [pytest.param("containerd", marks=pytest.mark.full), "cni"])
 def test_wrong_checksum_is_refused_and_nothing_changed(lab, archive):
     before = node_snapshot.take(lab, MACHINE)
     settings = ["-e", f"unshim_hosts={MACHINE}", "-e", f"matrix_{archive}_sha256={WRONG}"]

@@ -127,6 +127,7 @@ def test_what_was_changed_by_hand_is_seen_dry_and_mended(ours):
     assert "SystemdCgroup = true" in ours.file("/etc/containerd/config.toml").content_string
 
 
+@pytest.mark.full
 def test_a_configuration_that_containerd_cannot_serve_cri_with_goes_back(ours):
     """The gate: something else than our files breaks CRI, and our files do not stay behind."""
     ours.check_output("sed -i 's/SystemdCgroup = true/SystemdCgroup = false/' /etc/containerd/config.toml")
