@@ -36,10 +36,13 @@ lane_of_the_images() {
     part "lab archives" bash molecule/_lab/images/archives.sh
 }
 
-# The network goes with the last machine on it, and a lane must not lose it while the other makes machines.
+# The network comes with the first machine on it and goes with the last: a lane must not make or lose it while the other makes
+# machines. Its addresses are those of molecule/_lab/create.yml.
 hold_the_network() {
-  docker run -d --label unshim.lab=1 --name unshim-lab-network --network unshim-lab --entrypoint sleep \
-    "$(docker inspect -f '{{.Image}}' unshim-r-registry)" infinity
+  local image
+  image=$(docker images -q --filter label=unshim.lab.image=1 unshim-lab/registry | sed -n 1p) &&
+    docker network create --label unshim.lab=1 --subnet 10.213.0.0/16 --ip-range 10.213.128.0/17 unshim-lab &&
+    docker run -d --label unshim.lab=1 --name unshim-lab-network --network unshim-lab --entrypoint sleep "$image" infinity
 }
 
 let_the_network_go() {
@@ -48,11 +51,12 @@ let_the_network_go() {
 
 # One lab for the first two: the faults leave every node on Docker, and the rolling move takes them all.
 lane_of_the_fleet() {
-  part "molecule: faults" molecule verify -s faults &&
+  part "machines of the fleet" machines_of_the_fleet &&
+    part "molecule: faults" molecule verify -s faults &&
     part "molecule: rolling" molecule test -s rolling --destroy=never &&
     part "remove the fleet's machines" molecule destroy -s rolling && molecule destroy -s faults &&
     part "molecule: dind" molecule test -s dind &&
-    part "molecule: monitoring" molecule test -s monitoring
+    part "molecule: carry_over" molecule test -s carry_over
 }
 
 # Start a lane as a job with a process group of its own, so that all of it can be ended.
@@ -154,13 +158,12 @@ part "the images, beside the others" await images
 # With cgroup v1 all machines together weigh as much as one process of the controllers: etcd would starve beside them.
 if [ -w "$SHARES" ]; then echo 10240 >"$SHARES"; fi
 volumes=$(docker volume ls -q | sort)
-part "machines of the fleet" machines_of_the_fleet
-part "its network" hold_the_network
+part "the lab's network" hold_the_network
 start fleet
 part "molecule: default" molecule test -s default
 part "molecule: matrix" molecule test -s matrix
 part "molecule: migrate" molecule test -s migrate
-part "molecule: carry_over" molecule test -s carry_over
+part "molecule: monitoring" molecule test -s monitoring
 part "the other lane, after these" await fleet
 part "the network goes" let_the_network_go
 part "nothing is left" nothing_is_left
