@@ -141,7 +141,7 @@ nothing_is_left() {
 }
 
 SHARES=/sys/fs/cgroup/cpu/docker/cpu.shares
-# Fifteen machines at a time need more than the kernel's default of 128; see molecule/_lab/README.md.
+# A dozen machines at a time need more than the kernel's default of 128; see molecule/_lab/README.md.
 instances=$(sysctl -n fs.inotify.max_user_instances)
 trap leave_nothing_behind EXIT
 if [ "$instances" -lt 1024 ]; then sysctl -qw fs.inotify.max_user_instances=1024; fi
