@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -70,6 +71,9 @@ class CallbackModule(CallbackBase):
         self._json: TextIO | None = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
+        # A gate that waits says why; where the output is a file or a pipe, Ansible would leave that in a buffer for minutes.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
         self._open_json()
         output = self.get_option("output")
         terminal = next((one for one in (sys.stdout, sys.stderr) if one.isatty()), None)

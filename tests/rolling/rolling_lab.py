@@ -49,7 +49,9 @@ class Running:
 
     def __init__(self, lab, name, arguments):
         self.path = lab.records / f"{name}.log"
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))}
+        # Not unbuffered: what a gate says must be seen in a file as soon as it is said.
+        others = ("ANSIBLE_", "MOLECULE_", "PYTHONUNBUFFERED")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
         with self.path.open("w") as out:
             self._process = subprocess.Popen(
                 ["ansible-playbook", "-i", lab.inventory, f"playbooks/{name}.yml", *arguments],

@@ -216,3 +216,23 @@ def test_a_file_that_cannot_be_written_is_said_and_stops_nothing(project, tmp_pa
 def test_it_can_be_switched_off(project, tmp_path):
     done = run(project, tmp_path, UNSHIM_PROGRESS="none")
     assert "UTC  " not in done.stdout and "PLAY RECAP" in done.stdout
+
+
+def test_what_a_task_says_while_it_waits_is_in_a_pipe_at_once(project, tmp_path):
+    command, environment = project
+    (tmp_path / "actions" / "wait.py").write_text(
+        ACTION.replace("time.sleep(", "Display().display('it waits'); time.sleep(").replace(
+            "import time", "import time\nfrom ansible.utils.display import Display"
+        )
+    )
+    (tmp_path / "move.yml").write_text(
+        yaml.safe_dump([{"hosts": "w1", "gather_facts": False, "tasks": [{"name": "Wait", "wait": {"seconds": 90}}]}])
+    )
+    environment.pop("PYTHONUNBUFFERED", None)
+    began = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=tmp_path, text=True) as run:
+        try:
+            told = any("it waits" in line for line in run.stdout)
+        finally:
+            run.kill()
+    assert told and time.monotonic() - began < 80, "it was told when the task had ended"
