@@ -55,7 +55,8 @@ lane_of_the_fleet() {
     part "molecule: faults" molecule verify -s faults &&
     part "molecule: rolling" molecule test -s rolling --destroy=never &&
     part "remove the fleet's machines" molecule destroy -s rolling && molecule destroy -s faults &&
-    part "molecule: dind" molecule test -s dind
+    part "molecule: dind" molecule test -s dind &&
+    part "molecule: monitoring" molecule test -s monitoring
 }
 
 # Start a lane as a job with a process group of its own, so that all of it can be ended.
@@ -163,7 +164,6 @@ part "molecule: default" molecule test -s default
 part "molecule: matrix" molecule test -s matrix
 part "molecule: migrate" molecule test -s migrate
 part "molecule: carry_over" molecule test -s carry_over
-part "molecule: monitoring" molecule test -s monitoring
 part "the other lane, after these" await fleet
 part "the network goes" let_the_network_go
 part "nothing is left" nothing_is_left
