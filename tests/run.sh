@@ -46,7 +46,7 @@ hold_the_network() {
 }
 
 let_the_network_go() {
-  docker rm -f unshim-lab-network && docker network rm unshim-lab
+  docker rm -f -v unshim-lab-network && docker network rm unshim-lab
 }
 
 # One lab for the first two: the faults leave every node on Docker, and the rolling move takes them all.
