@@ -74,14 +74,19 @@ start() {
   unset lane
 }
 
-no_lane_failed() {
+failed_lanes() {
   local ended
   for ended in build/lanes/*.rc; do
-    if [ -e "$ended" ] && [ "$(cat "$ended")" -ne 0 ]; then
-      echo "FAILED: a part of lane $(basename "$ended" .rc); all that it printed:" >&2
-      cat "${ended%.rc}.log"
-      return 1
-    fi
+    if [ -e "$ended" ] && [ "$(cat "$ended")" -ne 0 ]; then basename "$ended" .rc; fi
+  done
+}
+
+no_lane_failed() {
+  local failed
+  for failed in $(failed_lanes); do
+    echo "FAILED: a part of lane $failed; all that it printed:" >&2
+    cat "build/lanes/$failed.log"
+    return 1
   done
 }
 
@@ -100,12 +105,10 @@ await() {
 
 # Often only the end of an output is kept: it says what failed where no test did, as in a playbook of a scenario.
 errors_of_the_lanes() {
-  local ended
-  for ended in build/lanes/*.rc; do
-    if [ -e "$ended" ] && [ "$(cat "$ended")" -ne 0 ]; then
-      printf '\nlane %s failed:\n' "$(basename "$ended" .rc)"
-      sed 's/\x1b\[[0-9;]*m//g' "${ended%.rc}.log" | grep -aE -A 6 'fatal: |FAILED|CRITICAL|^lab: .*failed' | tail -n 40
-    fi
+  local failed
+  for failed in $(failed_lanes); do
+    printf '\nlane %s failed:\n' "$failed"
+    sed 's/\x1b\[[0-9;]*m//g' "build/lanes/$failed.log" | grep -aE -A 6 'fatal: |FAILED|CRITICAL|^lab: .*failed' | tail -n 40
   done
 }
 

@@ -23,7 +23,6 @@ watcher has to have seen every budget kept, and at no moment more than one node 
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -54,15 +53,12 @@ def pytest_configure(config):
     )
 
 
-def pytest_collection_modifyitems(config, items):
-    """Leave out what is no representative, unless all are wanted or tests were named."""
-    # A file's name says nothing: molecule names each file it finds.
-    named = config.option.keyword or any("::" in one for one in config.args)
-    if os.environ.get("UNSHIM_FULL") or named:
-        return
-    left_out = [item for item in items if "faults" in item.path.parts and not item.get_closest_marker("representative")]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What is no representative is left out where what is marked `full` is (tests/conftest.py)."""
+    for item in items:
+        if "faults" in item.path.parts and not item.get_closest_marker("representative"):
+            item.add_marker(pytest.mark.full)
 
 
 @pytest.hookimpl(hookwrapper=True)
