@@ -11,9 +11,10 @@ from .errors import KubeError, Unreachable, own_fault
 try:
     from .client import connect
 
-    IMPORT_ERROR = ""
-except ImportError:
-    IMPORT_ERROR = traceback.format_exc()
+    MISSING = IMPORT_ERROR = ""
+except ImportError as error:
+    # What the client itself needs may be missing as well.
+    MISSING, IMPORT_ERROR = (error.name or "kubernetes").partition(".")[0], traceback.format_exc()
 
 if TYPE_CHECKING:
     from .client import Api
@@ -33,11 +34,11 @@ def run(module: Any, act: Callable[[Any, Api], dict[str, Any]], api_timeout: int
     Args:
         api_timeout: seconds for which an API server that does not answer is asked again, unless the user says otherwise.
     """
-    if IMPORT_ERROR:
+    if MISSING:
         from ansible.module_utils.basic import missing_required_lib
 
         module.fail_json(
-            msg=missing_required_lib("kubernetes", reason="on the controller, to talk to the Kubernetes API"),
+            msg=missing_required_lib(MISSING, reason="on the controller, to talk to the Kubernetes API"),
             exception=IMPORT_ERROR,
         )
         return
