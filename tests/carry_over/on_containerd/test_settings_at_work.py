@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 
 import cluster_watch
 import pytest
@@ -96,15 +95,17 @@ def container_id(pod, name):
     return status["containerID"].removeprefix("containerd://")
 
 
+def runtime_told_by(described):
+    return described["status"]["nodeInfo"]["containerRuntimeVersion"]
+
+
 @pytest.mark.parametrize("node", WORKERS)
 def test_node_runs_its_pods_on_containerd(lab, node):
     # A kubelet that asks while containerd restarts, as in the tests before, tells "containerd://Unknown" for 10 s.
-    deadline = time.monotonic() + 60
-    while (told := lab.get("node", node)["status"]["nodeInfo"]["containerRuntimeVersion"]) == "containerd://Unknown":
-        assert time.monotonic() < deadline, told
-        time.sleep(0.5)
-    assert told.startswith("containerd://1.")
-    assert not lab.get("node", node)["spec"].get("unschedulable")
+    lab.eventually(lambda: runtime_told_by(lab.get("node", node)) != "containerd://Unknown")
+    described = lab.get("node", node)
+    assert runtime_told_by(described).startswith("containerd://1.")
+    assert not described["spec"].get("unschedulable")
     pods = lab.pods(node)
     assert pods
     for found in pods:
